@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: BSL-1.0
+
+include(GoogleTest)
+
+find_package(GTest REQUIRED GLOBAL)
+find_package(Boost ${COROLOCK_BOOST_VERSION} REQUIRED COMPONENTS context GLOBAL)
+
+# What stands before the name of each of our ctest tests, so that several builds can be run as one.
+set(COROLOCK_TEST_PREFIX "" CACHE STRING "What the name of every test begins with")
+
+# One executable of all FOLDER/*.test.cpp, each of its cases a test of ctest; nothing at all while
+# the folder has none. ASIO: the tests include Boost.Asio, precompiled.
+#
+#   corolock_add_tests(NAME FOLDER folder [ASIO] [LIBRARIES lib...] [LABELS label...] [TIMEOUT s])
+function(corolock_add_tests NAME)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "ASIO" "FOLDER;TIMEOUT" "LIBRARIES;LABELS")
+  if(arg_UNPARSED_ARGUMENTS OR NOT arg_FOLDER)
+    message(FATAL_ERROR "corolock_add_tests(${NAME}): bad arguments: ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+
+  file(GLOB sources CONFIGURE_DEPENDS "${arg_FOLDER}/*.test.cpp")
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(${NAME} ${sources})
+  target_include_directories(${NAME} PRIVATE "${PROJECT_SOURCE_DIR}/tests")
+  target_link_libraries(${NAME} PRIVATE ${arg_LIBRARIES} GTest::gmock GTest::gtest_main)
+  if(arg_ASIO)
+    target_link_libraries(${NAME} PRIVATE corolock::asio corolock_asio_compiled)
+    target_precompile_headers(${NAME} REUSE_FROM corolock_asio_compiled)
+  endif()
+  set_target_properties(${NAME} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests/bin")
+  set_property(GLOBAL APPEND PROPERTY COROLOCK_TEST_EXECUTABLES ${NAME})
+  gtest_discover_tests(${NAME}
+    TEST_PREFIX "${COROLOCK_TEST_PREFIX}"
+    DISCOVERY_MODE PRE_TEST
+    DISCOVERY_TIMEOUT 60
+    PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
+endfunction()
