@@ -2,6 +2,11 @@
 
 include(GoogleTest)
 
+# The scripts of the tests need nothing but Python's own library.
+find_program(COROLOCK_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH)
+find_program(COROLOCK_PYTHON python3 REQUIRED)
+mark_as_advanced(COROLOCK_PYTHON)
+
 find_package(GTest REQUIRED GLOBAL)
 find_package(Boost ${COROLOCK_BOOST_VERSION} REQUIRED COMPONENTS context GLOBAL)
 
@@ -40,4 +45,19 @@ function(corolock_add_tests NAME)
     DISCOVERY_MODE PRE_TEST
     DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
+endfunction()
+
+# A test that is a Python script, which stands in the caller's folder.
+#
+#   corolock_add_script_test(NAME [LABELS label...] [TIMEOUT s] COMMAND script argument...)
+function(corolock_add_script_test NAME)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "LABELS;COMMAND")
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  list(POP_FRONT arg_COMMAND script)
+  set(name "${COROLOCK_TEST_PREFIX}${NAME}")
+  add_test(NAME "${name}"
+    COMMAND "${COROLOCK_PYTHON}" "${CMAKE_CURRENT_SOURCE_DIR}/${script}" ${arg_COMMAND})
+  set_tests_properties("${name}" PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
 endfunction()
