@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSL-1.0
+// Copyright (c) 2026 the corolock developers
+#pragma once
+
+// The one place that names atomics, pauses and blocking locks; everything else in corolock goes
+// through the threading policy declared here. The schedule explorer replaces this file's contents.
+//
+//   multi_threaded    the object may be used from any thread
+//   single_threaded   the object and all its waiters stay on one thread, or on one strand
+//
+// A policy offers the same operations on plain words (std::atomic_ref, because in C++20 a member
+// std::atomic is zeroed when it is constructed, a store that no waiter needs):
+//
+//   load(x, order) store(x, value, order) exchange(x, value, order)
+//   compare_exchange(x, expected, desired, order) fetch_add(x, value, order)
+//   blocking_mutex    guards a short section that runs no foreign code (a map look-up)
+//   pause(round)      one round of waiting for another thread that is about to be done
+
+#include <corolock/detail/config.hpp>
+
+#include <atomic>
+#include <mutex>
+#include <thread>
+
+COROLOCK_BEGIN
+
+/// Threading policy of objects that any thread may use.
+struct multi_threaded {
+  static constexpr bool is_thread_safe = true;
+
+  using blocking_mutex = std::mutex;
+
+  template <class T>
+  static T load(const T& object, std::memory_order order) noexcept {
+    return std::atomic_ref<T>(const_cast<T&>(object)).load(order);
+  }
+  template <class T>
+  static void store(T& object, T value, std::memory_order order) noexcept {
+    std::atomic_ref<T>(object).store(value, order);
+  }
+  template <class T>
+  static T exchange(T& object, T value, std::memory_order order) noexcept {
+    return std::atomic_ref<T>(object).exchange(value, order);
+  }
+  template <class T>
+  static bool compare_exchange(T& object, T& expected, T desired, std::memory_order order) noexcept {
+    return std::atomic_ref<T>(object).compare_exchange_strong(expected, desired, order,
+                                                              std::memory_order_relaxed);
+  }
+  template <class T>
+  static T fetch_add(T& object, T value, std::memory_order order) noexcept {
+    return std::atomic_ref<T>(object).fetch_add(value, order);
+  }
+
+  /// Called with 1, 2, 3, ... while another thread has the queue open. That thread runs no foreign
+  /// code meanwhile, so the wait is short unless it was preempted: then it needs our time slice.
+  static void pause(unsigned round) noexcept {
+    if (round % 64 == 0) {
+      std::this_thread::yield();
+      return;
+    }
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+  }
+};
+
+/// Threading policy of objects that one thread, or one strand, uses: asyncio's own model.
+struct single_threaded {
+  static constexpr bool is_thread_safe = false;
+
+  struct blocking_mutex {
+    void lock() noexcept {}
+    void unlock() noexcept {}
+  };
+
+  template <class T>
+  static T load(const T& object, std::memory_order) noexcept {
+    return object;
+  }
+  template <class T>
+  static void store(T& object, T value, std::memory_order) noexcept {
+    object = value;
+  }
+  template <class T>
+  static T exchange(T& object, T value, std::memory_order) noexcept {
+    T old = object;
+    object = value;
+    return old;
+  }
+  template <class T>
+  static bool compare_exchange(T& object, T& expected, T desired, std::memory_order) noexcept {
+    if (object != expected) {
+      expected = object;
+      return false;
+    }
+    object = desired;
+    return true;
+  }
+  template <class T>
+  static T fetch_add(T& object, T value, std::memory_order) noexcept {
+    T old = object;
+    object = static_cast<T>(old + value);
+    return old;
+  }
+  static void pause(unsigned) noexcept {}
+};
+
+COROLOCK_END
