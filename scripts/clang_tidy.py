@@ -22,6 +22,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOOL = "clang-tidy-19"
+FINDING = re.compile(r"^(?=/\S+:\d+:\d+: (?:error|warning):)", re.MULTILINE)
 ASIO = re.compile(r"#\s*include\s*<(boost/asio|corolock/asio|marketplace/)")
 
 
@@ -71,7 +72,18 @@ def check(file: pathlib.Path, entry: dict, options, common: bytes) -> tuple[bool
         stamp.parent.mkdir(exist_ok=True)
         stamp.touch()
         return True, ""
-    return False, done.stdout + (done.stderr if not done.stdout else "")
+    return False, done.stdout or done.stderr
+
+
+def news_in(text: str, known: set[str]) -> str:
+    """The findings in clang-tidy's output that no other file had as well."""
+    fresh = []
+    for finding in FINDING.split(text):
+        title = finding.split("\n", 1)[0]
+        if finding.strip() and title not in known:
+            known.add(title)
+            fresh.append(finding.rstrip())
+    return "\n".join(fresh)
 
 
 def main() -> int:
@@ -100,6 +112,7 @@ def main() -> int:
 
     common = all_headers()
     clean = True
+    known: set[str] = set()
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         jobs = {pool.submit(check, file, entries[file], options, common): file for file in files}
         for number, job in enumerate(concurrent.futures.as_completed(jobs), 1):
@@ -109,7 +122,7 @@ def main() -> int:
             print(f"[{number}/{len(files)}] {name}{'' if good else ': found'}", flush=True)
             if not good:
                 clean = False
-                print(text, flush=True)
+                print(news_in(text, known), flush=True)
     return 0 if clean else 1
 
 
