@@ -58,6 +58,11 @@ class basic_async_event {
  public:
   using call_site = typename Diagnostics::call_site;
 
+  // For the front ends (see detail/awaiter.hpp).
+  using threading = Threading;
+  using waiter_type = detail::event_waiter<Diagnostics>;
+  static constexpr bool wait_may_end = false;
+
   /// `initially_set`: whether the flag is set at first.
   template <class... Args>
     requires(std::is_constructible_v<Diagnostics, Args...>)
@@ -73,14 +78,15 @@ class basic_async_event {
   basic_async_event& operator=(const basic_async_event&) = delete;
 
   /// co_await it: returns when the event is set. Does not suspend if it is.
-  detail::wait_awaiter<basic_async_event> async_wait(
+  detail::wait_awaiter<basic_async_event, waiter_type> async_wait(
       call_site where = call_site::current()) noexcept {
-    return detail::wait_awaiter<basic_async_event>(*this, where);
+    return detail::wait_awaiter<basic_async_event, waiter_type>(*this, where);
   }
   /// co_await it: granted, or errc::stopped.
-  detail::stoppable_awaiter<basic_async_event> async_wait(
+  detail::stoppable_awaiter<basic_async_event, waiter_type> async_wait(
       std::stop_token token, call_site where = call_site::current()) noexcept {
-    return detail::stoppable_awaiter<basic_async_event>(*this, std::move(token), where);
+    return detail::stoppable_awaiter<basic_async_event, waiter_type>(*this, std::move(token),
+                                                                     where);
   }
   /// True if it is set: the wait that never waits.
   [[nodiscard]] bool try_wait() const noexcept { return is_set(); }
@@ -114,11 +120,6 @@ class basic_async_event {
 
   /// The diagnostics policy's own object.
   [[nodiscard]] const Diagnostics& diagnostics() const noexcept { return diagnostics_; }
-
-  // For the front ends (see detail/awaiter.hpp).
-  using threading = Threading;
-  using waiter_type = detail::event_waiter<Diagnostics>;
-  static constexpr bool wait_may_end = false;
 
  private:
   friend struct detail::core_access;

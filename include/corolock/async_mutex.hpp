@@ -120,6 +120,11 @@ class basic_async_mutex {
   using guard_type = basic_mutex_guard<basic_async_mutex>;
   using call_site = typename Diagnostics::call_site;
 
+  // For the front ends (see detail/awaiter.hpp).
+  using threading = Threading;
+  using waiter_type = detail::recorded_waiter<Diagnostics>;
+  static constexpr bool wait_may_end = false;
+
   basic_async_mutex() noexcept = default;
   /// With a diagnostics policy: its constructor's arguments, such as the lock's name.
   template <class... Args>
@@ -139,9 +144,9 @@ class basic_async_mutex {
     return detail::lock_awaiter<basic_async_mutex>(*this, where);
   }
   /// co_await it: a guard, or errc::stopped. A stopped token never acquires.
-  detail::stoppable_awaiter<basic_async_mutex> async_lock(
+  detail::stoppable_awaiter<basic_async_mutex, waiter_type> async_lock(
       std::stop_token token, call_site where = call_site::current()) noexcept {
-    return detail::stoppable_awaiter<basic_async_mutex>(
+    return detail::stoppable_awaiter<basic_async_mutex, waiter_type>(
         *this, std::move(token), typename Diagnostics::wait_record(where));
   }
   // So that std::lock_guard<async_mutex> does not compile: it would acquire nothing, then unlock.
@@ -192,13 +197,6 @@ class basic_async_mutex {
   template <class>
   friend class detail::unlock_awaiter;
 
- public:
-  // For the front ends (see detail/awaiter.hpp).
-  using threading = Threading;
-  using waiter_type = detail::recorded_waiter<Diagnostics>;
-  static constexpr bool wait_may_end = false;
-
- private:
   detail::wait_status enter(detail::queue_word& w, waiter_type&) noexcept {
     if (w != detail::queue_empty) {
       return detail::wait_status::queued;
@@ -297,8 +295,9 @@ class [[nodiscard("nothing is acquired until it is co_awaited")]] lock_awaiter
 
   /// Resumes the task by `e.post()`, whatever executor its promise may offer.
   template <executor Executor>
-  wait_awaiter<Mutex> on(Executor& e) && noexcept {
-    return wait_awaiter<Mutex>(*mutex_, on_executor<Executor>{e}, this->record_);
+  wait_awaiter<Mutex, typename Mutex::waiter_type> on(Executor& e) && noexcept {
+    return wait_awaiter<Mutex, typename Mutex::waiter_type>(*mutex_, on_executor<Executor>{e},
+                                                            this->record_);
   }
 
   bool await_ready() const noexcept { return false; }
@@ -309,7 +308,7 @@ class [[nodiscard("nothing is acquired until it is co_awaited")]] lock_awaiter
       this->frame_ = address_of(h.address()) | frame_is_extended;
       this->status_ = wait_status::idle;
       set_executor<threading>(*this, h.promise().get_executor());
-      return enter_or_queue(*mutex_, *this) == wait_status::queued;
+      return begin_wait(*mutex_, static_cast<typename Mutex::waiter_type&>(*this));
     } else {
       this->frame_ = address_of(h.address());
       auto& queue = mutex_->queue_;
@@ -335,7 +334,7 @@ class [[nodiscard("nothing is acquired until it is co_awaited")]] lock_awaiter
  private:
   COROLOCK_COLD void abandon() noexcept {
     if ((this->frame_ & frame_is_extended) != 0) {
-      abandon_wait(*mutex_, *this);
+      abandon_wait(*mutex_, static_cast<typename Mutex::waiter_type&>(*this));
       return;
     }
     if ((this->link_ & link_is_listed) != 0) {

@@ -114,6 +114,11 @@ class basic_async_semaphore {
   using call_site = typename Diagnostics::call_site;
   using hold_record = typename Diagnostics::hold_record;
 
+  // For the front ends (see detail/awaiter.hpp).
+  using threading = Threading;
+  using waiter_type = detail::acquire_waiter<Diagnostics>;
+  static constexpr bool wait_may_end = true;
+
   static constexpr std::size_t unbounded = std::numeric_limits<std::size_t>::max();
 
   /// `units` are free at first. `bound`: never more than that many may be free; giving back more is
@@ -134,18 +139,19 @@ class basic_async_semaphore {
 
   /// co_await it: a permit of `units`, or errc::closed.
   /// Precondition: units <= bound, because the wait could never end otherwise.
-  detail::wait_awaiter<basic_async_semaphore> async_acquire(
+  detail::wait_awaiter<basic_async_semaphore, waiter_type> async_acquire(
       std::size_t units = 1, call_site where = call_site::current()) noexcept {
     require_possible(units);
-    return detail::wait_awaiter<basic_async_semaphore>(*this, units, where);
+    return detail::wait_awaiter<basic_async_semaphore, waiter_type>(*this, units, where);
   }
   /// co_await it: a permit of `units`, or errc::stopped or errc::closed.
-  detail::stoppable_awaiter<basic_async_semaphore> async_acquire(
+  detail::stoppable_awaiter<basic_async_semaphore, waiter_type> async_acquire(
       std::size_t units, std::stop_token token, call_site where = call_site::current()) noexcept {
     require_possible(units);
-    return detail::stoppable_awaiter<basic_async_semaphore>(*this, std::move(token), units, where);
+    return detail::stoppable_awaiter<basic_async_semaphore, waiter_type>(*this, std::move(token),
+                                                                         units, where);
   }
-  detail::stoppable_awaiter<basic_async_semaphore> async_acquire(
+  detail::stoppable_awaiter<basic_async_semaphore, waiter_type> async_acquire(
       std::stop_token token, call_site where = call_site::current()) noexcept {
     return async_acquire(1, std::move(token), where);
   }
@@ -205,11 +211,6 @@ class basic_async_semaphore {
 
   /// The diagnostics policy's own object.
   [[nodiscard]] const Diagnostics& diagnostics() const noexcept { return diagnostics_; }
-
-  // For the front ends (see detail/awaiter.hpp).
-  using threading = Threading;
-  using waiter_type = detail::acquire_waiter<Diagnostics>;
-  static constexpr bool wait_may_end = true;
 
  private:
   friend guard_type;

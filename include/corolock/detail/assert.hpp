@@ -24,8 +24,7 @@ COROLOCK_BEGIN
 namespace detail {
 
 [[noreturn]] COROLOCK_COLD inline void contract_violation(
-    const char* message,
-    std::source_location where = std::source_location::current()) noexcept {
+    const char* message, std::source_location where = std::source_location::current()) noexcept {
   std::fprintf(stderr, "corolock: %s (%s:%u)\n", message, where.file_name(),
                static_cast<unsigned>(where.line()));
   std::abort();

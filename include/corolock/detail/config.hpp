@@ -14,12 +14,12 @@
 //   COROLOCK_ASSUME(condition)     tells the optimiser what it cannot see.
 
 #if defined(COROLOCK_EXPLORE)
-#define COROLOCK_BEGIN   \
-  namespace corolock {   \
+#define COROLOCK_BEGIN \
+  namespace corolock { \
   inline namespace v1x {
 #else
-#define COROLOCK_BEGIN  \
-  namespace corolock {  \
+#define COROLOCK_BEGIN \
+  namespace corolock { \
   inline namespace v1 {
 #endif
 #define COROLOCK_END \

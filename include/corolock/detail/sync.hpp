@@ -43,7 +43,8 @@ struct multi_threaded {
     return std::atomic_ref<T>(object).exchange(value, order);
   }
   template <class T>
-  static bool compare_exchange(T& object, T& expected, T desired, std::memory_order order) noexcept {
+  static bool compare_exchange(T& object, T& expected, T desired,
+                               std::memory_order order) noexcept {
     return std::atomic_ref<T>(object).compare_exchange_strong(expected, desired, order,
                                                               std::memory_order_relaxed);
   }

@@ -146,14 +146,16 @@ constexpr wait_status without_pending(wait_status s) noexcept {
 }
 
 // The tags in the low bits of waiter::link_.
-inline constexpr std::uintptr_t link_is_queued = 1;  // set while queued; the address is the next one
+inline constexpr std::uintptr_t link_is_queued =
+    1;  // set while queued; the address is the next one
 inline constexpr std::uintptr_t link_is_listed = 2;  // set while listed on a thread's trampoline
 inline constexpr std::uintptr_t link_tags = 3;
 
 struct waiter {
-  std::uintptr_t link_;   // next waiter, tagged; the last one has a null address
-  waiter* prev_;          // valid unless this is the first of its list
-  std::uintptr_t frame_;  // coroutine to resume, tagged; 0: not suspended, the destructor's question
+  std::uintptr_t link_;  // next waiter, tagged; the last one has a null address
+  waiter* prev_;         // valid unless this is the first of its list
+  std::uintptr_t
+      frame_;  // coroutine to resume, tagged; 0: not suspended, the destructor's question
 
   explicit waiter(std::uintptr_t frame = 0) noexcept : frame_(frame) {}
   waiter(const waiter&) = delete;
