@@ -83,7 +83,7 @@ def news_in(text: str, known: set[str]) -> str:
         if finding.strip() and title not in known:
             known.add(title)
             fresh.append(finding.rstrip())
-    return "\n".join(fresh)
+    return "\n".join(fresh) or "(as above)"
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ Near its top, SOURCE has one line or more of the form
     // expect-error(clang): REGEX      for clang only
     // expect-error(g++): REGEX        for g++ only
 
-Compiling it must fail with error messages that match each of them. With COROLOCK_EXPECT_SUCCESS
+Compiling it must fail with messages, errors or notes, that match each of them. With COROLOCK_EXPECT_SUCCESS
 defined the same file must compile, warnings counting as errors: so the failure has the one cause
 that the file excludes by that macro, and not a missing include.
 """
@@ -60,10 +60,10 @@ def main(arguments: list[str]) -> int:
         print("it compiles, and must not")
         return 1
     # The messages alone: the source lines that the compiler quotes would match as well.
-    errors = "\n".join(re.findall(r"error: (.*)", messages))
+    errors = "\n".join(re.findall(r"(?:error|note): (.*)", messages))
     for regex in wanted:
         if not re.search(regex, errors):
-            print(f"it does not compile, but no error matches: {regex}\n{messages}")
+            print(f"it does not compile, but no message matches: {regex}\n{messages}")
             return 1
     return 0
 
