@@ -62,6 +62,9 @@ def build_with_pkg_config(options: argparse.Namespace, prefix: pathlib.Path) -> 
     program = options.scratch / "consumer"
     call(options.compiler, "-std=c++20", *FLAGS, HERE / "core.cpp", "-o", program, *flags)
     call(program)
+    # The core needs neither exceptions nor run-time type information.
+    lean = ["-fno-exceptions", "-fno-rtti", "-fsyntax-only"]
+    call(options.compiler, "-std=c++20", *FLAGS, *lean, HERE / "core.cpp", *flags)
 
 
 def main() -> int:
