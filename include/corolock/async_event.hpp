@@ -15,17 +15,6 @@
 
 COROLOCK_BEGIN
 
-namespace detail {
-
-template <class Diagnostics>
-struct event_waiter : extended_waiter {
-  explicit event_waiter(typename Diagnostics::call_site where) noexcept : record_(where) {}
-
-  [[no_unique_address]] typename Diagnostics::wait_record record_;
-};
-
-}  // namespace detail
-
 /// What statistics() of an event tells: a picture of one moment, for people.
 struct event_statistics {
   bool set = false;
@@ -60,7 +49,7 @@ class basic_async_event {
 
   // For the front ends (see detail/awaiter.hpp).
   using threading = Threading;
-  using waiter_type = detail::event_waiter<Diagnostics>;
+  using waiter_type = detail::recorded_waiter<Diagnostics>;
   static constexpr bool wait_may_end = false;
 
   /// `initially_set`: whether the flag is set at first.
@@ -80,7 +69,7 @@ class basic_async_event {
   /// co_await it: returns when the event is set. Does not suspend if it is.
   detail::wait_awaiter<basic_async_event, waiter_type> async_wait(
       call_site where = call_site::current()) noexcept {
-    return detail::wait_awaiter<basic_async_event, waiter_type>(*this, where);
+    return detail::wait_awaiter<basic_async_event, waiter_type>(*this, wait_record(where));
   }
   /// co_await it: granted, or errc::stopped.
   detail::stoppable_awaiter<basic_async_event, waiter_type> async_wait(
@@ -122,6 +111,8 @@ class basic_async_event {
   [[nodiscard]] const Diagnostics& diagnostics() const noexcept { return diagnostics_; }
 
  private:
+  using wait_record = typename Diagnostics::wait_record;
+
   friend struct detail::core_access;
 
   detail::wait_status enter(detail::queue_word& w, waiter_type&) noexcept {

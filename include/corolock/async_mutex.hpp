@@ -22,16 +22,6 @@ COROLOCK_BEGIN
 
 namespace detail {
 
-// A wait for a primitive with diagnostics, and nothing else to ask for.
-template <class Diagnostics>
-struct recorded_waiter : extended_waiter {
-  explicit recorded_waiter(typename Diagnostics::wait_record record) noexcept : record_(record) {}
-  recorded_waiter(uninitialized_t tag, typename Diagnostics::call_site where) noexcept
-      : extended_waiter(tag), record_(where) {}
-
-  [[no_unique_address]] typename Diagnostics::wait_record record_;
-};
-
 template <class Mutex>
 class lock_awaiter;
 template <class Mutex>

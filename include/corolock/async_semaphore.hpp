@@ -20,12 +20,11 @@ COROLOCK_BEGIN
 namespace detail {
 
 template <class Diagnostics>
-struct acquire_waiter : extended_waiter {
+struct acquire_waiter : recorded_waiter<Diagnostics> {
   acquire_waiter(std::size_t units, typename Diagnostics::call_site where) noexcept
-      : units_(units), record_(where) {}
+      : recorded_waiter<Diagnostics>(typename Diagnostics::wait_record(where)), units_(units) {}
 
-  std::size_t units_;
-  [[no_unique_address]] typename Diagnostics::wait_record record_;
+  const std::size_t units_;
 };
 
 }  // namespace detail

@@ -42,6 +42,16 @@
 COROLOCK_BEGIN
 namespace detail {
 
+// A wait and its diagnostics record. Enough for primitives of which a task asks nothing else.
+template <class Diagnostics>
+struct recorded_waiter : extended_waiter {
+  explicit recorded_waiter(typename Diagnostics::wait_record record) noexcept : record_(record) {}
+  recorded_waiter(uninitialized_t tag, typename Diagnostics::call_site where) noexcept
+      : extended_waiter(tag), record_(where) {}
+
+  [[no_unique_address]] typename Diagnostics::wait_record record_;
+};
+
 // The key to a primitive's private members that the core's awaiters and the front ends share.
 struct core_access {
   template <class P>
@@ -65,6 +75,10 @@ struct core_access {
   template <class P, class W>
   static void give_up(P& p, W& n) noexcept {
     p.give_up(n);
+  }
+  template <class P>
+  static void pass_on(P& p) noexcept {
+    p.pass_on();
   }
   template <class P, class W>
   static auto take(P& p, W& n) noexcept {
@@ -239,6 +253,7 @@ class [[nodiscard("nothing is acquired until it is co_awaited")]] awaiter_on {
 template <class P, class W>
 class [[nodiscard("nothing is acquired until it is co_awaited")]] wait_awaiter : protected W {
  public:
+  using threading = typename P::threading;
   using result_type = std::conditional_t<P::wait_may_end, outcome<grant_of<P, W>>, grant_of<P, W>>;
 
   template <class... Request>
@@ -247,7 +262,7 @@ class [[nodiscard("nothing is acquired until it is co_awaited")]] wait_awaiter :
   template <class Executor, class... Request>
   wait_awaiter(P& p, on_executor<Executor> e, Request&&... request) noexcept
       : wait_awaiter(p, std::forward<Request>(request)...) {
-    set_executor<typename P::threading>(*this, e.executor);
+    set_executor<threading>(*this, e.executor);
   }
   wait_awaiter(const wait_awaiter&) = delete;
   wait_awaiter& operator=(const wait_awaiter&) = delete;
@@ -260,7 +275,7 @@ class [[nodiscard("nothing is acquired until it is co_awaited")]] wait_awaiter :
   /// Resumes the task by `e.post()`, whatever executor its promise may offer.
   template <executor Executor>
   awaiter_on<wait_awaiter> on(Executor& e) && noexcept {
-    set_executor<typename P::threading>(*this, e);
+    set_executor<threading>(*this, e);
     return awaiter_on<wait_awaiter>(*this);
   }
 
@@ -278,7 +293,7 @@ class [[nodiscard("nothing is acquired until it is co_awaited")]] wait_awaiter :
     this->frame_ = address_of(h.address()) | frame_is_extended;
     if constexpr (promise_with_executor<Promise>) {
       if (this->post_ == nullptr) {
-        set_executor<typename P::threading>(*this, h.promise().get_executor());
+        set_executor<threading>(*this, h.promise().get_executor());
       }
     }
   }
@@ -312,6 +327,7 @@ template <class P, class W>
 class [[nodiscard("nothing is acquired until it is co_awaited")]] stoppable_awaiter
     : protected wait_awaiter<P, W> {
  public:
+  using threading = typename P::threading;
   using result_type = outcome<grant_of<P, W>>;
 
   template <class... Request>
@@ -324,7 +340,7 @@ class [[nodiscard("nothing is acquired until it is co_awaited")]] stoppable_awai
   /// Resumes the task by `e.post()`, whatever executor its promise may offer.
   template <executor Executor>
   awaiter_on<stoppable_awaiter> on(Executor& e) && noexcept {
-    set_executor<typename P::threading>(*this, e);
+    set_executor<threading>(*this, e);
     return awaiter_on<stoppable_awaiter>(*this);
   }
 
@@ -333,8 +349,8 @@ class [[nodiscard("nothing is acquired until it is co_awaited")]] stoppable_awai
   bool await_suspend(std::coroutine_handle<Promise> h) noexcept {
     this->prepare(h);
     if (token_.stop_requested()) {
-      this->status_ = wait_status::stopped;
-      return false;
+      end_wait(*this->primitive_, this->waiter(), wait_status::stopped);
+      return begin_wait(*this->primitive_, this->waiter());
     }
     if (enter_now(*this->primitive_, this->waiter())) {
       return false;
