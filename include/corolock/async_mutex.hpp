@@ -239,6 +239,25 @@ class basic_async_mutex {
     queue_.close(rest);
     detail::this_thread_trampoline.run(n, frame);  // *this may be gone
   }
+  // unlock(), but where the next owner is a coroutine without an executor, it is left to the caller
+  // to resume it: its frame, else 0.
+  std::uintptr_t unlock_to_transfer() noexcept {
+    disowned();
+    const detail::queue_word w = queue_.open();
+    if (w == detail::queue_flag) {
+      queue_.close(detail::queue_empty);
+      return 0;
+    }
+    COROLOCK_ASSERT(w != detail::queue_empty, "async_unlock() of an async_mutex that is not held");
+    detail::waiter& n = *detail::wait_queue<Threading>::front(w);
+    const std::uintptr_t frame = n.frame_;
+    if ((frame & detail::frame_tags) != 0) {
+      hand_over(w);
+      return 0;
+    }
+    queue_.close(n.link_);
+    return frame;  // *this may be gone
+  }
   void hand_over_extended(detail::extended_waiter& n, detail::queue_word rest) noexcept {
     n.link_ = 0;
     if (n.post_ == nullptr) {
@@ -340,5 +359,57 @@ class [[nodiscard("nothing is acquired until it is co_awaited")]] lock_awaiter
   Mutex* mutex_;
 };
 
+// co_await async_unlock(guard).
+template <class Mutex>
+class [[nodiscard("the lock is not released until it is co_awaited")]] unlock_awaiter : waiter {
+ public:
+  explicit unlock_awaiter(Mutex* held) noexcept : mutex_(held) {}
+  unlock_awaiter(const unlock_awaiter&) = delete;
+  unlock_awaiter& operator=(const unlock_awaiter&) = delete;
+  ~unlock_awaiter() {
+    if (frame_ != 0) {  // destroyed while it is listed
+      this_thread_trampoline.remove(*this);
+    }
+    if (mutex_ != nullptr) {  // it was not awaited
+      mutex_->unlock();
+    }
+  }
+
+  bool await_ready() const noexcept { return mutex_ == nullptr; }
+
+  template <class Promise>
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> h) noexcept {
+    Mutex& mutex = *std::exchange(mutex_, nullptr);
+    trampoline& here = this_thread_trampoline;
+    if constexpr (!promise_with_executor<Promise>) {
+      if (here.may_transfer()) {
+        if (const std::uintptr_t next = mutex.unlock_to_transfer()) {
+          frame_ = address_of(h.address());
+          here.list(*this);
+          return std::coroutine_handle<>::from_address(reinterpret_cast<void*>(next));
+        }
+        return h;
+      }
+    }
+    mutex.unlock();
+    return h;
+  }
+
+  void await_resume() noexcept { frame_ = 0; }
+
+ private:
+  Mutex* mutex_;
+};
+
 }  // namespace detail
+
+/// co_await it: unlocks, and goes over to the first waiter at once by symmetric transfer; this task
+/// is resumed when that one has suspended. A hand-over of the processor with the lock: shorter than
+/// unlock(), which lets this task run on first. It applies between tasks without an executor, where
+/// one of them runs on the thread's trampoline; everywhere else it is unlock().
+template <class Mutex>
+detail::unlock_awaiter<Mutex> async_unlock(basic_mutex_guard<Mutex>&& guard) noexcept {
+  return detail::unlock_awaiter<Mutex>(guard.release());
+}
+
 COROLOCK_END

@@ -56,6 +56,16 @@ class trampoline {
     }
   }
 
+  // Whether a running waiter may go over to another one by symmetric transfer, to be listed itself.
+  // A transfer is not a tail call in every build, so only so many may follow each other.
+  [[nodiscard]] bool may_transfer() noexcept {
+    if (count_ < 0 || transfers_ == transfers_in_a_row_max) {
+      return false;
+    }
+    ++transfers_;
+    return true;
+  }
+
   // The waiter is listed here and its frame is about to be destroyed.
   COROLOCK_COLD void remove(waiter& n) noexcept {
     waiter* next = waiter_at(n.link_);
@@ -90,13 +100,17 @@ class trampoline {
     do {
       waiter& n = *head_;
       head_ = waiter_at(n.link_);
+      transfers_ = 0;
       resume_frame(n.frame_);
     } while (--count_ >= 0);
   }
 
+  static constexpr unsigned transfers_in_a_row_max = 32;
+
   std::ptrdiff_t count_ = -1;
   waiter* head_ = nullptr;  // valid while count_ > 0
   waiter* tail_ = nullptr;  // valid while count_ > 0
+  unsigned transfers_ = 0;  // since the trampoline resumed a waiter
 };
 
 inline constinit thread_local trampoline this_thread_trampoline;
