@@ -337,7 +337,9 @@ class [[nodiscard("nothing is acquired until it is co_awaited")]] lock_awaiter
 
   typename Mutex::guard_type await_resume() noexcept {
     this->frame_ = 0;
-    return mutex_->take(*this);
+    Mutex* m = mutex_;
+    COROLOCK_ASSUME(m != nullptr);  // folds away the test in the guard's destructor
+    return m->take(*this);
   }
 
  private:
