@@ -27,7 +27,7 @@
 namespace {
 
 using bench::check;
-using bench::keep;
+using bench::keep_loop;
 using bench::role;
 using bench::task;
 
@@ -41,7 +41,7 @@ using bench::task;
                                          std::memory_order_relaxed)) {
       expected = 0;
     }
-    keep(i);
+    keep_loop();
     word.store(0, std::memory_order_release);
   }
 }
@@ -54,7 +54,7 @@ template <class Guard, class Mutex>
 [[gnu::noinline]] void lock_blocking(Mutex& m, long n) {
   for (long i = 0; i < n; ++i) {
     const Guard guard(m);
-    keep(i);
+    keep_loop();
   }
 }
 template <class Guard, class Mutex>
@@ -96,7 +96,7 @@ template <class Mutex>
   for (long i = 0; i < n; ++i) {
     auto guard = m.try_lock();
     check(static_cast<bool>(guard), "an uncontended try_lock failed");
-    keep(i);
+    keep_loop();
   }
 }
 template <class Mutex>
@@ -109,7 +109,7 @@ template <class Semaphore>
 task acquire_and_release(Semaphore& s, long n) {
   for (long i = 0; i < n; ++i) {
     auto permit = co_await s.async_acquire();
-    keep(i);
+    keep_loop();
   }
 }
 template <class Semaphore>
@@ -122,7 +122,7 @@ template <class Mutex>
 task lock_shared_and_unlock(Mutex& m, long n) {
   for (long i = 0; i < n; ++i) {
     auto guard = co_await m.async_lock_shared();
-    keep(i);
+    keep_loop();
   }
 }
 template <class Mutex>
@@ -136,7 +136,7 @@ void uncontended_shared(long n) {
 task suspend_often(long n) {
   for (long i = 0; i < n; ++i) {
     co_await std::suspend_always();
-    keep(i);
+    keep_loop();
   }
 }
 

@@ -20,7 +20,7 @@ template <class Mutex>
 task lock_and_unlock(Mutex& m, long n) {
   for (long i = 0; i < n; ++i) {
     auto guard = co_await m.async_lock();
-    keep(i);
+    keep_loop();
   }
 }
 
@@ -28,7 +28,7 @@ template <class Mutex>
 task lock_and_unlock_stoppable(Mutex& m, const std::stop_token& token, long n) {
   for (long i = 0; i < n; ++i) {
     auto guard = co_await m.async_lock(token);
-    keep(i);
+    keep_loop();
   }
 }
 
@@ -36,7 +36,7 @@ template <class Executor, class Mutex>
 task_on<Executor> lock_and_unlock_on(Executor&, Mutex& m, long n) {
   for (long i = 0; i < n; ++i) {
     auto guard = co_await m.async_lock();
-    keep(i);
+    keep_loop();
   }
 }
 
