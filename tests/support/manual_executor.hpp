@@ -78,8 +78,9 @@ class thread_executor {
   /// Runs a function on the thread, in its turn.
   void post(std::function<void()> function) { push({{}, std::move(function)}); }
 
-  /// Forgets the resumption of the coroutine with that frame: for the thread itself, before it
-  /// destroys that coroutine. False if it holds none.
+  /// Forgets the resumption of the coroutine with that frame: for the thread itself, right after it
+  /// destroyed that coroutine (the destruction waits for a post() that is under way). False if it
+  /// holds none.
   bool drop(const void* address) {
     const std::lock_guard lock(mutex_);
     for (auto i = posted_.begin(); i != posted_.end(); ++i) {
