@@ -160,6 +160,10 @@ void handoff(long n) {
   bench::hand_off<Mutex>(Tasks, n);
 }
 template <class Mutex, long Tasks>
+void handoff_by_transfer(long n) {
+  bench::hand_off_by_transfer<Mutex>(Tasks, n);
+}
+template <class Mutex, long Tasks>
 void handoff_stoppable(long n) {
   bench::hand_off_stoppable<Mutex>(Tasks, n);
 }
@@ -237,6 +241,7 @@ void add_handoff(subjects& list, const std::string& prefix) {
   };
   add("bare resume", &bare_resume<Tasks>, role::floor);
   add("corolock", &handoff<Mutex, Tasks>);
+  add("corolock, co_await async_unlock", &handoff_by_transfer<Mutex, Tasks>);
   add("corolock, promise with executor", &handoff_on_executor<Mutex, Tasks>);
   add("corolock, stop token", &handoff_stoppable<Mutex, Tasks>);
   add("boost.fiber mutex", &fibers<Tasks>);

@@ -11,7 +11,9 @@
 
 #include <corolock/async_mutex.hpp>
 
+#include <cstddef>
 #include <stop_token>
+#include <utility>
 #include <vector>
 
 namespace bench {
@@ -21,6 +23,15 @@ task lock_and_unlock(Mutex& m, long n) {
   for (long i = 0; i < n; ++i) {
     auto guard = co_await m.async_lock();
     keep_loop();
+  }
+}
+
+template <class Mutex>
+task lock_and_transfer(Mutex& m, long n) {
+  for (long i = 0; i < n; ++i) {
+    auto guard = co_await m.async_lock();
+    keep_loop();
+    co_await corolock::async_unlock(std::move(guard));
   }
 }
 
@@ -65,6 +76,12 @@ template <class Mutex>
 void hand_off(long tasks, long n) {
   Mutex m;
   hand_off(m, tasks, n, [&](long each) { return lock_and_unlock(m, each); }, [] {});
+}
+
+template <class Mutex>
+void hand_off_by_transfer(long tasks, long n) {
+  Mutex m;
+  hand_off(m, tasks, n, [&](long each) { return lock_and_transfer(m, each); }, [] {});
 }
 
 template <class Mutex>
