@@ -258,11 +258,14 @@ class basic_async_condition {
     relock(&n);
   }
 
-  void abandon_wait(waiter_type& n) noexcept {
+  bool leave_queue(waiter_type& n) noexcept {
     for (unsigned round = 1;; ++round) {
       const auto place = Threading::load(n.place_, std::memory_order_acquire);
       if (place == detail::condition_place::mutex) {
         break;
+      }
+      if (place == detail::condition_place::own_task) {
+        return false;
       }
       if (place == detail::condition_place::moving) {
         Threading::pause(round);
@@ -276,20 +279,19 @@ class basic_async_condition {
       }
       queue_.close(w);
       if (here) {
-        return;
+        return true;
       }
     }
-    const bool notified = n.why_ == detail::wait_status::granted;
-    detail::abandon_wait(*n.mutex_, static_cast<typename mutex_type::waiter_type&>(n));
-    if (notified) {
-      notify_one();
+    if (!detail::leave_queue(*n.mutex_, as_mutex_waiter(n))) {
+      return false;
     }
+    forward_notification(n);
+    return true;
   }
 
   detail::wait_status settle(waiter_type& n) noexcept {
     if (n.mutex_ != nullptr) {
-      n.guard_ =
-          detail::core_access::take(*n.mutex_, static_cast<typename mutex_type::waiter_type&>(n));
+      n.guard_ = detail::core_access::take(*n.mutex_, as_mutex_waiter(n));
     }
     return n.why_;
   }
@@ -320,6 +322,19 @@ class basic_async_condition {
   friend struct detail::core_access;
 
   void take(waiter_type& n) noexcept { diagnostics_.granted(n.waited_); }
+  // The lock is n's, and nobody will take it: its task is destroyed.
+  void give_up(waiter_type& n) noexcept {
+    detail::core_access::pass_on(*n.mutex_);
+    forward_notification(n);
+  }
+  void forward_notification(waiter_type& n) noexcept {
+    if (n.why_ == detail::wait_status::granted) {
+      notify_one();
+    }
+  }
+  static auto& as_mutex_waiter(waiter_type& n) noexcept {
+    return static_cast<typename mutex_type::waiter_type&>(n);
+  }
 
   void enqueue(detail::queue_word w, waiter_type& n) noexcept {
     Threading::store(n.place_, detail::condition_place::condition, std::memory_order_relaxed);

@@ -75,7 +75,7 @@ class basic_async_event {
   detail::stoppable_awaiter<basic_async_event, waiter_type> async_wait(
       std::stop_token token, call_site where = call_site::current()) noexcept {
     return detail::stoppable_awaiter<basic_async_event, waiter_type>(*this, std::move(token),
-                                                                     where);
+                                                                     wait_record(where));
   }
   /// True if it is set: the wait that never waits.
   [[nodiscard]] bool try_wait() const noexcept { return is_set(); }

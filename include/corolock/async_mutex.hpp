@@ -348,12 +348,14 @@ class [[nodiscard("nothing is acquired until it is co_awaited")]] lock_awaiter
       abandon_wait(*mutex_, static_cast<typename Mutex::waiter_type&>(*this));
       return;
     }
+    // While it is queued, its link is written by those that queue or leave behind it.
+    queue_word w = mutex_->queue_.open();
     if ((this->link_ & link_is_listed) != 0) {
+      mutex_->queue_.close(w);
       this_thread_trampoline.remove(*this);
       mutex_->give_up(*this);
       return;
     }
-    queue_word w = mutex_->queue_.open();
     mutex_->queue_.remove(w, *this);
     mutex_->queue_.close(w);
   }

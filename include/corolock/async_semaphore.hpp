@@ -42,10 +42,10 @@ class [[nodiscard("a dropped permit is given back at once")]] basic_permit {
         units_(std::exchange(other.units_, 0)),
         hold_(other.hold_) {}
   basic_permit& operator=(basic_permit&& other) noexcept {
-    basic_permit old(std::move(*this));
-    semaphore_ = std::exchange(other.semaphore_, nullptr);
-    units_ = std::exchange(other.units_, 0);
-    hold_ = other.hold_;
+    basic_permit taken(std::move(other));  // first, so that assigning to itself keeps the units
+    std::swap(semaphore_, taken.semaphore_);
+    std::swap(units_, taken.units_);
+    std::swap(hold_, taken.hold_);
     return *this;
   }
   ~basic_permit() { give_back(); }

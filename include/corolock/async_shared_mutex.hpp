@@ -51,9 +51,9 @@ class [[nodiscard("a dropped guard unlocks at once")]] basic_shared_guard {
   basic_shared_guard(basic_shared_guard&& other) noexcept
       : mutex_(std::exchange(other.mutex_, nullptr)), hold_(other.hold_) {}
   basic_shared_guard& operator=(basic_shared_guard&& other) noexcept {
-    basic_shared_guard old(std::move(*this));
-    mutex_ = std::exchange(other.mutex_, nullptr);
-    hold_ = other.hold_;
+    basic_shared_guard taken(std::move(other));  // first, so that assigning to itself keeps the lock
+    std::swap(mutex_, taken.mutex_);
+    std::swap(hold_, taken.hold_);
     return *this;
   }
   ~basic_shared_guard() { unlock(); }

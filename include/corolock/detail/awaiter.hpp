@@ -16,7 +16,7 @@
 //   take(n) -> grant               the grant, for the waiter's own task: a guard, an index, or void
 //   arrived(w, list)               optional; queue open: a waiter has been queued (async_barrier)
 //
-// async_condition, whose waiters move to another queue, replaces begin_wait, end_wait, abandon_wait
+// async_condition, whose waiters move to another queue, replaces begin_wait, end_wait, leave_queue
 // and settle by members of the same names.
 //
 // The life of a wait, and who acts in each state:
@@ -185,34 +185,43 @@ void end_wait(P& p, W& n, wait_status why) noexcept {
   }
 }
 
+// Takes the waiter out of the queue for good, if it is still in it: true. Nobody will wake it then.
+template <class P, class W>
+bool leave_queue(P& p, W& n) noexcept {
+  if constexpr (own_protocol<P, W>) {
+    return p.leave_queue(n);
+  } else {
+    using threading = typename P::threading;
+    if (wait_until_posted<threading>(n) != wait_status::queued) {
+      return false;
+    }
+    auto& queue = core_access::queue(p);
+    queue_word w = queue.open();
+    if (threading::load(n.status_, std::memory_order_relaxed) != wait_status::queued) {
+      queue.close(w);
+      wait_until_posted<threading>(n);
+      return false;
+    }
+    wake_list<threading> let_in;
+    queue.remove(w, n);
+    core_access::left(p, w, let_in);
+    queue.close(w);
+    let_in.wake();
+    return true;
+  }
+}
+
 // The waiter's task is destroyed before it was resumed.
 template <class P, class W>
 COROLOCK_COLD void abandon_wait(P& p, W& n) noexcept {
-  if constexpr (own_protocol<P, W>) {
-    p.abandon_wait(n);
-  } else {
-    using threading = typename P::threading;
-    wait_status s = wait_until_posted<threading>(n);
-    if (s == wait_status::queued) {
-      auto& queue = core_access::queue(p);
-      queue_word w = queue.open();
-      if (threading::load(n.status_, std::memory_order_relaxed) == wait_status::queued) {
-        wake_list<threading> let_in;
-        queue.remove(w, n);
-        core_access::left(p, w, let_in);
-        queue.close(w);
-        let_in.wake();
-        return;
-      }
-      queue.close(w);
-      s = wait_until_posted<threading>(n);
-    }
-    if ((n.link_ & link_is_listed) != 0) {
-      this_thread_trampoline.remove(n);
-    }
-    if (s == wait_status::granted) {
-      core_access::give_up(p, n);
-    }
+  if (leave_queue(p, n)) {
+    return;
+  }
+  if ((n.link_ & link_is_listed) != 0) {
+    this_thread_trampoline.remove(n);
+  }
+  if (n.status_ == wait_status::granted) {
+    core_access::give_up(p, n);
   }
 }
 
@@ -290,6 +299,7 @@ class [[nodiscard("nothing is acquired until it is co_awaited")]] wait_awaiter :
  protected:
   template <class Promise>
   void prepare(std::coroutine_handle<Promise> h) noexcept {
+    COROLOCK_ASSERT(this->status_ == wait_status::idle, "a wait was awaited a second time");
     this->frame_ = address_of(h.address()) | frame_is_extended;
     if constexpr (promise_with_executor<Promise>) {
       if (this->post_ == nullptr) {

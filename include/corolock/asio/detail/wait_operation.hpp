@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: BSL-1.0
+// Copyright (c) 2026 the corolock developers
+#pragma once
+
+// wait_operation: one wait whose completion goes to an Asio handler.
+//
+// It is a waiter (detail/awaiter.hpp) that lives on the heap with its handler, in memory from the
+// handler's associated allocator. Who touches what:
+//
+//   the initiating thread   builds it, assigns the cancellation slot, arms the timer, and begins
+//                           the wait as its last act
+//   whoever grants          posts the completion to the handler's executor, and no more
+//   the handler's executor  everything else: the slot, the timer, the status, the handler
+//
+// The wait and the timer are its two parts; each ends exactly once, by being run or by being
+// dropped (an executor that is destroyed drops what it holds), and the last one to end delivers the
+// completion, or destroys the operation if a part was dropped. On a context with several threads
+// and without a strand the parts may end concurrently, so they are counted atomically.
+//
+// A cancellation or time-out that comes after the grant but before the completion has run passes
+// the grant on. A grant that nobody takes, because the completion is dropped, is given back.
+
+#include <corolock/asio/detail/wait_service.hpp>
+#include <corolock/asio/error.hpp>
+#include <corolock/asio/timer.hpp>
+#include <corolock/detail/awaiter.hpp>
+
+#include <boost/asio/associated_allocator.hpp>
+#include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/cancellation_type.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/execution.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/prefer.hpp>
+#include <boost/asio/query.hpp>
+#include <boost/asio/recycling_allocator.hpp>
+#include <boost/asio/system_executor.hpp>
+
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+COROLOCK_BEGIN
+namespace asio::detail {
+
+using boost::system::error_code;
+using corolock::detail::wait_status;
+
+// The time given to a wait: none, a duration from its beginning, or a time point.
+struct no_deadline {};
+template <class Duration>
+struct deadline_after {
+  using clock = std::chrono::steady_clock;
+  Duration duration;
+  clock::time_point time_point() const { return saturated_add(clock::now(), duration); }
+
+  // Hours::max() and the like are meant as "no limit", and must not overflow.
+  static clock::time_point saturated_add(clock::time_point now, Duration d) {
+    using wide = std::chrono::duration<double>;
+    if (wide(d) >= wide(clock::time_point::max() - now)) {
+      return clock::time_point::max();
+    }
+    return now + std::chrono::ceil<clock::duration>(d);
+  }
+};
+template <class Clock, class Duration>
+struct deadline_at {
+  using clock = Clock;
+  std::chrono::time_point<Clock, Duration> when;
+  typename Clock::time_point time_point() const {
+    return std::chrono::time_point_cast<typename Clock::duration>(when);
+  }
+};
+
+inline error_code error_of(wait_status s) {
+  switch (s) {
+    case wait_status::granted: return {};
+    case wait_status::stopped: return boost::asio::error::operation_aborted;
+    default: return corolock::detail::why_ended(s);
+  }
+}
+
+// The signature of a wait's completion: void(error_code, grant), or void(error_code).
+template <class Grant>
+struct completion {
+  using signature = void(error_code, Grant);
+};
+template <>
+struct completion<void> {
+  using signature = void(error_code);
+};
+
+// std::allocator means that the handler has no wish: then Asio's own recycled memory is used.
+template <class Allocator>
+auto recycled(const Allocator& allocator) noexcept {
+  return allocator;
+}
+template <class T>
+auto recycled(const std::allocator<T>&) noexcept {
+  return boost::asio::recycling_allocator<T>();
+}
+
+// One of the two parts of an operation, as the function object that an executor runs or drops.
+template <class Operation, class Part>
+class part_handler {
+ public:
+  explicit part_handler(Operation& op) noexcept : op_(&op) {}
+  part_handler(part_handler&& other) noexcept : op_(std::exchange(other.op_, nullptr)) {}
+  part_handler& operator=(part_handler&&) = delete;
+  ~part_handler() {
+    if (op_ != nullptr) {
+      op_->drop(Part());
+    }
+  }
+
+  using allocator_type = typename Operation::allocator_type;
+  allocator_type get_allocator() const noexcept { return op_->allocator(); }
+
+  void operator()() { std::exchange(op_, nullptr)->run(Part()); }
+  void operator()(error_code error) { std::exchange(op_, nullptr)->run(Part(), error); }
+
+ private:
+  Operation* op_;
+};
+
+struct wait_part {};
+struct timer_part {};
+
+// What a timed wait needs besides, and an untimed one does not.
+struct no_timer {
+  explicit no_timer(const auto& /*executor*/) noexcept {}
+};
+template <class Deadline>
+struct timer_for {
+  using type = basic_timer<typename Deadline::clock>;
+};
+template <>
+struct timer_for<no_deadline> {
+  using type = no_timer;
+};
+
+template <class P, class W, class Deadline, class Handler>
+class wait_operation final : W, wait_service::entry {
+  using threading = typename P::threading;
+  using grant_type = corolock::detail::grant_of<P, W>;
+  using executor_type = boost::asio::associated_executor_t<Handler>;
+  using work_type = std::decay_t<decltype(boost::asio::prefer(
+      std::declval<executor_type>(), boost::asio::execution::outstanding_work.tracked))>;
+
+  static constexpr bool is_timed = !std::is_same_v<Deadline, no_deadline>;
+
+ public:
+  using allocator_type = decltype(asio::detail::recycled(
+      boost::asio::get_associated_allocator(std::declval<const Handler&>())));
+
+  // Begins the wait. All that follows happens through the handler.
+  template <class... Request>
+  static void start(P& p, Deadline deadline, Handler handler, Request&&... request) {
+    auto rebound = rebind(make_allocator(handler));
+    wait_operation* op = std::allocator_traits<decltype(rebound)>::allocate(rebound, 1);
+    try {
+      ::new (static_cast<void*>(op))
+          wait_operation(p, std::move(handler), std::forward<Request>(request)...);
+    } catch (...) {
+      std::allocator_traits<decltype(rebound)>::deallocate(rebound, op, 1);
+      throw;
+    }
+    op->begin(deadline);
+  }
+
+  allocator_type allocator() const noexcept { return make_allocator(handler_); }
+
+ private:
+  template <class, class>
+  friend class part_handler;
+
+  template <class... Request>
+  wait_operation(P& p, Handler&& handler, Request&&... request)
+      : W(std::forward<Request>(request)...),
+        primitive_(p),
+        handler_(std::move(handler)),
+        work_(boost::asio::prefer(boost::asio::get_associated_executor(handler_),
+                                  boost::asio::execution::outstanding_work.tracked)),
+        timer_(boost::asio::get_associated_executor(handler_)) {
+    this->frame_ = corolock::detail::frame_is_extended;
+    this->post_ = &wait_operation::woken;
+  }
+
+  void begin(const Deadline& deadline) {
+    if constexpr (boost::asio::can_query_v<const executor_type&,
+                                           boost::asio::execution::context_t>) {
+      enlist(boost::asio::query(boost::asio::get_associated_executor(handler_),
+                                boost::asio::execution::context));
+    }
+    auto slot = boost::asio::get_associated_cancellation_slot(handler_);
+    if (slot.is_connected()) {
+      slot.template emplace<canceller>(*this);
+    }
+    if constexpr (is_timed) {
+      timer_.expires_at(deadline.time_point());
+      parts_ = 2;
+      timer_.async_wait(part_handler<wait_operation, timer_part>(*this));
+    }
+    if (!corolock::detail::begin_wait(primitive_, waiter())) {
+      post_completion();
+    }
+  }
+
+  // In the handler's cancellation slot. The wait leaves no trace, so every type of cancellation is
+  // honoured.
+  struct canceller {
+    explicit canceller(wait_operation& self) noexcept : self_(self) {}
+    void operator()(boost::asio::cancellation_type_t type) {
+      if (type != boost::asio::cancellation_type::none) {
+        corolock::detail::end_wait(self_.primitive_, self_.waiter(), wait_status::stopped);
+      }
+    }
+    wait_operation& self_;
+  };
+
+  // By whoever granted or ended the wait.
+  static void woken(corolock::detail::extended_waiter& n, wait_status outcome) noexcept {
+    auto& self = static_cast<wait_operation&>(static_cast<W&>(n));
+    threading::store(self.status_, outcome, std::memory_order_release);
+    self.post_completion();
+  }
+  void post_completion() noexcept {
+    const auto executor = boost::asio::get_associated_executor(handler_);
+    boost::asio::post(executor, part_handler<wait_operation, wait_part>(*this));
+  }
+
+  // The parts, on the handler's executor.
+  void run(wait_part) {
+    if constexpr (requires { primitive_.recheck(waiter()); }) {
+      if (!primitive_.recheck(waiter())) {
+        return;  // a condition whose predicate is false: the wait goes on
+      }
+    }
+    auto slot = boost::asio::get_associated_cancellation_slot(handler_);
+    if (slot.is_connected()) {
+      slot.clear();
+    }
+    if constexpr (is_timed) {
+      timer_.cancel();
+    }
+    part_ended();
+  }
+  void run(timer_part, error_code error) {
+    if (!error) {
+      corolock::detail::end_wait(primitive_, waiter(), wait_status::timed_out);
+    }
+    part_ended();
+  }
+  void drop(wait_part) noexcept {
+    corolock::detail::abandon_wait(primitive_, waiter());
+    was_dropped_ = true;
+    part_ended();
+  }
+  void drop(timer_part) noexcept {
+    if (multi_threaded::fetch_add(parts_, -1, std::memory_order_acq_rel) == 1) {
+      destroy();
+    }
+  }
+  void shut_down() noexcept override {
+    if (corolock::detail::leave_queue(primitive_, waiter())) {
+      was_dropped_ = true;
+      part_ended();
+    }
+  }
+
+  void part_ended() {
+    if (multi_threaded::fetch_add(parts_, -1, std::memory_order_acq_rel) != 1) {
+      return;
+    }
+    if (was_dropped_) {
+      destroy();
+    } else {
+      deliver();
+    }
+  }
+
+  void deliver() {
+    const wait_status s = corolock::detail::settle(primitive_, waiter());
+    [[maybe_unused]] const work_type work = std::move(work_);  // until the handler has returned
+    if constexpr (std::is_void_v<grant_type>) {
+      if (s == wait_status::granted) {
+        corolock::detail::core_access::take(primitive_, waiter());
+      }
+      Handler handler = release_handler();
+      std::move(handler)(error_of(s));
+    } else {
+      grant_type grant = s == wait_status::granted
+                             ? corolock::detail::core_access::take(primitive_, waiter())
+                             : grant_type();
+      Handler handler = release_handler();
+      std::move(handler)(error_of(s), std::move(grant));
+    }
+  }
+
+  // The memory goes back before the handler runs, so that the next wait of the same task has it.
+  Handler release_handler() {
+    Handler handler(std::move(handler_));
+    delete_with(make_allocator(handler));
+    return handler;
+  }
+  void destroy() noexcept {
+    const work_type work = std::move(work_);
+    Handler handler(std::move(handler_));  // outlives the memory that its allocator frees
+    delete_with(make_allocator(handler));
+  }
+  void delete_with(const allocator_type& allocator) noexcept {
+    delist();
+    auto rebound = rebind(allocator);
+    this->~wait_operation();
+    std::allocator_traits<decltype(rebound)>::deallocate(rebound, this, 1);
+  }
+
+  static allocator_type make_allocator(const Handler& handler) noexcept {
+    return asio::detail::recycled(boost::asio::get_associated_allocator(handler));
+  }
+  static auto rebind(const allocator_type& allocator) noexcept {
+    return typename std::allocator_traits<allocator_type>::template rebind_alloc<wait_operation>(
+        allocator);
+  }
+
+  W& waiter() noexcept { return *this; }
+
+  P& primitive_;
+  Handler handler_;
+  work_type work_;  // the context does not run out of work while the wait lasts
+  [[no_unique_address]] typename timer_for<Deadline>::type timer_;
+  int parts_ = 1;
+  bool was_dropped_ = false;
+};
+
+}  // namespace asio::detail
+COROLOCK_END
