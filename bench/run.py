@@ -381,8 +381,8 @@ def target_table(found):
 
 
 def machine(builds):
-    def first(pattern, file):
-        found = re.search(pattern, pathlib.Path(file).read_text(), re.MULTILINE)
+    def first(pattern, text):
+        found = re.search(pattern, text, re.MULTILINE)
         return found.group(1).strip() if found else "unknown"
 
     def git(*arguments):
@@ -390,13 +390,15 @@ def machine(builds):
                               check=False)
         return done.stdout.strip() if done.returncode == 0 else ""
 
+    cpuinfo = pathlib.Path("/proc/cpuinfo").read_text()
+    model = first(r"^model name\s*:(.*)$", cpuinfo)
+    system = first(r'^PRETTY_NAME="?([^"\n]*)', pathlib.Path("/etc/os-release").read_text())
     commit = git("rev-parse", "--short", "HEAD") or "unknown"
     changed = git("status", "--porcelain", "--untracked-files=no", "--", "include", "bench/micro")
     return {
-        "cpu": f"{first(r'^model name\s*:(.*)$', '/proc/cpuinfo')}, {os.cpu_count()} cores"
-        if os.path.exists("/proc/cpuinfo") else "unknown",
-        "virtual": "hypervisor" in pathlib.Path("/proc/cpuinfo").read_text(),
-        "os": first(r'^PRETTY_NAME="?([^"\n]*)', "/etc/os-release"),
+        "cpu": f"{model}, {os.cpu_count()} cores",
+        "virtual": "hypervisor" in cpuinfo,
+        "os": system,
         "compilers": {build.compiler: build.version() for build in builds},
         "flags": {build.compiler: " ".join(["-std=c++20", *build.flags]) for build in builds},
         "commit": commit + (" with changes" if changed else ""),

@@ -101,6 +101,248 @@ class thread_executor {
 };
 
 struct alignas(64) tally {
+  long rounds = 0;
+};
+
+// What all tasks share; the lock guards `left`.
+template <class Mutex>
+struct alignas(64) contest {
+  explicit contest(long n) : left(n) {}
+  template <class Executor>
+  contest(long n, const Executor& e) : mutex(e), left(n) {}
+
+  bool take(tally& mine) noexcept {
+    if (left == 0) {
+      return false;
+    }
+    --left;
+    ++mine.rounds;
+    return true;
+  }
+
+  Mutex mutex;
+  long left;
+};
+
+double least_share(const std::vector<tally>& all) {
+  long sum = 0;
+  long least = all.front().rounds;
+  for (const tally& t : all) {
+    sum += t.rounds;
+    least = std::min(least, t.rounds);
+  }
+  return static_cast<double>(least) * static_cast<double>(all.size()) / static_cast<double>(sum);
+}
+
+// Calls f(0) and f(1) on two threads, both at once.
+template <class F>
+void on_two_threads(F f) {
+  std::atomic<std::size_t> ready = 0;
+  const auto body = [&](std::size_t index) {
+    ready.fetch_add(1);
+    while (ready.load() != threads) {
+    }
+    f(index);
+  };
+  std::thread other(body, 1);
+  body(0);
+  other.join();
+}
+
+// --------------------------------------------------------------------------------- plain coroutines
+
+template <bool Yields, class Task>
+Task hammer(thread_executor& e, contest<corolock::async_mutex>& c, tally& mine) {
+  for (;;) {
+    {
+      auto guard = co_await c.mutex.async_lock();
+      if (!c.take(mine)) {
+        break;
+      }
+    }
+    if constexpr (Yields) {
+      co_await e.yield();
+    }
+  }
+  e.ended();
+}
+
+// Each task has its own rounds: nothing is shared.
+bench::task_on<thread_executor> yield_only(thread_executor& e, long n, tally& mine) {
+  for (; mine.rounds != n; ++mine.rounds) {
+    co_await e.yield();
+  }
+  e.ended();
+}
+
+// make(executor, tally) gives a task.
+template <class Make>
+double run_tasks(Make make) {
+  using task_type = decltype(make(std::declval<thread_executor&>(), std::declval<tally&>()));
+  std::array<thread_executor, threads> executors;
+  std::vector<tally> tallies(threads * tasks_per_thread);
+  std::vector<task_type> tasks;
+  for (std::size_t i = 0; i < tallies.size(); ++i) {
+    tasks.push_back(make(executors[i % threads], tallies[i]));
+  }
+  on_two_threads([&](std::size_t index) {
+    for (std::size_t i = index; i < tasks.size(); i += threads) {
+      tasks[i].resume();
+    }
+    executors[index].run(tasks_per_thread);
+  });
+  return least_share(tallies);
+}
+
+template <bool Yields, class Task>
+double corolock_tasks(long n) {
+  contest<corolock::async_mutex> c(n);
+  return run_tasks(
+      [&](thread_executor& e, tally& mine) { return hammer<Yields, Task>(e, c, mine); });
+}
+
+double yields_without_lock(long n) {
+  const long each = n / static_cast<long>(threads * tasks_per_thread);
+  return run_tasks([=](thread_executor& e, tally& mine) { return yield_only(e, each, mine); });
+}
+
+// --------------------------------------------------------------------------------------- threads
+
+class spin_lock {
+ public:
+  void lock() noexcept {
+    int expected = 0;
+    for (unsigned round = 1; !word_.compare_exchange_weak(expected, 1, std::memory_order_acquire,
+                                                          std::memory_order_relaxed);
+         ++round) {
+      expected = 0;
+      corolock::multi_threaded::pause(round);
+    }
+  }
+  void unlock() noexcept { word_.store(0, std::memory_order_release); }
+
+ private:
+  std::atomic<int> word_ = 0;
+};
+
+template <bool Yields, class Mutex>
+double blocking(long n) {
+  contest<Mutex> c(n);
+  std::vector<tally> tallies(threads);
+  on_two_threads([&](std::size_t index) {
+    for (bool more = true; more;) {
+      {
+        const std::lock_guard guard(c.mutex);
+        more = c.take(tallies[index]);
+      }
+      if constexpr (Yields) {
+        std::this_thread::yield();
+      }
+    }
+  });
+  return least_share(tallies);
+}
+
+// ------------------------------------------------------------------------------------------ Asio
+
+// A thread's io_context, kept running until its tasks have ended.
+class asio_thread {
+ public:
+  [[nodiscard]] asio::any_io_executor executor() { return context_.get_executor(); }
+  void run() { context_.run(); }
+  void ended() noexcept {
+    if (--running_ == 0) {
+      work_.reset();
+    }
+  }
+
+ private:
+  asio::io_context context_;
+  asio::executor_work_guard<asio::io_context::executor_type> work_{context_.get_executor()};
+  std::size_t running_ = tasks_per_thread;
+};
+
+template <bool Yields>
+awaitable<void> hammer_asio(asio_thread& t, contest<corolock::async_mutex>& c, tally& mine) {
+  for (;;) {
+    {
+      auto guard = co_await corolock::async_lock(c.mutex, use_awaitable);
+      if (!c.take(mine)) {
+        break;
+      }
+    }
+    if constexpr (Yields) {
+      co_await asio::post(use_awaitable);
+    }
+  }
+  t.ended();
+}
+
+using concurrent_channel = asio::experimental::concurrent_channel<void(error_code)>;
+struct channel : concurrent_channel {
+  explicit channel(const asio::any_io_executor& e) : concurrent_channel(e, 1) {}
+};
+
+template <bool Yields>
+awaitable<void> hammer_channel(asio_thread& t, contest<channel>& c, tally& mine) {
+  for (bool more = true; more;) {
+    co_await c.mutex.async_send(error_code(), use_awaitable);
+    more = c.take(mine);
+    c.mutex.try_receive([](error_code) {});
+    if constexpr (Yields) {
+      co_await asio::post(use_awaitable);
+    }
+  }
+  t.ended();
+}
+
+awaitable<void> post_only(asio_thread& t, long n, tally& mine) {
+  for (; mine.rounds != n; ++mine.rounds) {
+    co_await asio::post(use_awaitable);
+  }
+  t.ended();
+}
+
+template <class Make>
+double run_awaitables(std::array<asio_thread, threads>& all, Make make) {
+  std::vector<tally> tallies(threads * tasks_per_thread);
+  for (std::size_t i = 0; i < tallies.size(); ++i) {
+    asio_thread& t = all[i % threads];
+    asio::co_spawn(t.executor(), make(t, tallies[i]), asio::detached);
+  }
+  on_two_threads([&](std::size_t index) { all[index].run(); });
+  return least_share(tallies);
+}
+
+template <bool Yields>
+double corolock_on_asio(long n) {
+  contest<corolock::async_mutex> c(n);
+  std::array<asio_thread, threads> all;
+  return run_awaitables(
+      all, [&](asio_thread& t, tally& mine) { return hammer_asio<Yields>(t, c, mine); });
+}
+
+template <bool Yields>
+double channel_on_asio(long n) {
+  std::array<asio_thread, threads> all;
+  contest<channel> c(n, all[0].executor());
+  return run_awaitables(
+      all, [&](asio_thread& t, tally& mine) { return hammer_channel<Yields>(t, c, mine); });
+}
+
+double posts_without_lock(long n) {
+  const long each = n / static_cast<long>(threads * tasks_per_thread);
+  std::array<asio_thread, threads> all;
+  return run_awaitables(
+      all, [=](asio_thread& t, tally& mine) { return post_only(t, each, mine); });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using on_executor = bench::task_on<thread_executor>;
+
+  std::vector<bench::subject> list;
   // Long enough to outlast the scheduler's time slices; an io_context sleeps in every round.
   const auto add = [&](const char* case_name, const char* who, double (*run)(long),
                        role r = role::subject, long rounds = 300'000) {
