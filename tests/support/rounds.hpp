@@ -6,16 +6,23 @@
 
 #include <cstddef>
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define COROLOCK_TEST_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define COROLOCK_TEST_SANITIZED 1
+#if defined(__has_feature)
+#define COROLOCK_TEST_HAS_FEATURE(feature) __has_feature(feature)
+#else
+#define COROLOCK_TEST_HAS_FEATURE(feature) 0
 #endif
+
+#if defined(__SANITIZE_ADDRESS__) || COROLOCK_TEST_HAS_FEATURE(address_sanitizer)
+#define COROLOCK_TEST_ASAN 1
+#else
+#define COROLOCK_TEST_ASAN 0
 #endif
-#if !defined(COROLOCK_TEST_SANITIZED)
-#define COROLOCK_TEST_SANITIZED 0
+#if defined(__SANITIZE_THREAD__) || COROLOCK_TEST_HAS_FEATURE(thread_sanitizer)
+#define COROLOCK_TEST_TSAN 1
+#else
+#define COROLOCK_TEST_TSAN 0
 #endif
+#define COROLOCK_TEST_SANITIZED (COROLOCK_TEST_ASAN || COROLOCK_TEST_TSAN)
 
 namespace corolock_test {
 

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: BSL-1.0
+// Copyright (c) 2026 the corolock developers
+
+// The mutex under threads. What goes wrong shows as a sanitizer's report, as a crash, as a wrong
+// count, or as a test that does not end because a wake-up was lost.
+
+#include <corolock/async_mutex.hpp>
+#include <support/manual_executor.hpp>
+#include <support/rounds.hpp>
+#include <support/task.hpp>
+#include <support/threads.hpp>
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <random>
+#include <stop_token>
+#include <thread>
+#include <utility>
+#include <vector>
+
+using corolock::async_mutex;
+using corolock::mutex_guard;
+using corolock_test::drain;
+using corolock_test::rounds;
+using corolock_test::side_by_side;
+using corolock_test::spin_until;
+using corolock_test::started;
+using corolock_test::task;
+using corolock_test::thread_executor;
+
+// -------------------------------------------------------------------------- destroy after unlock
+
+// In each round one thread unlocks a mutex, and who owns it next destroys it while that unlock is
+// returning. AddressSanitizer runs all rounds: it is what sees the mistake.
+
+namespace {
+
+constexpr std::size_t destroy_rounds = COROLOCK_TEST_TSAN ? 20'000 : 200'000;
+
+// Mutexes are made in batches, so that the threads need not wait for each other in each round.
+constexpr std::size_t batch = 100;
+
+struct held_mutex {
+  std::unique_ptr<async_mutex> mutex = std::make_unique<async_mutex>();
+  mutex_guard guard = mutex->try_lock();
+};
+
+}  // namespace
+
+TEST(Stress, DestroyAfterUnlockByTryLock) {
+  for (std::size_t round = 0; round < destroy_rounds; round += batch) {
+    std::vector<held_mutex> held(batch);
+    side_by_side(
+        batch, [&](std::size_t i) { held[i].guard.unlock(); },
+        [&](std::size_t i) {
+          spin_until([&] { return static_cast<bool>(held[i].mutex->try_lock()); });
+          held[i].mutex.reset();
+        });
+  }
+}
+
+namespace {
+
+task<> lock_and_destroy(std::unique_ptr<async_mutex>& mutex, thread_executor& e) {
+  {
+    const mutex_guard g = co_await mutex->async_lock().on(e);
+  }
+  mutex.reset();
+}
+
+// Stopped or not, it destroys the mutex when it has had the lock.
+task<> lock_or_stop_and_destroy(std::unique_ptr<async_mutex>& mutex, thread_executor& e,
+                                std::stop_token token) {
+  {
+    auto g = co_await mutex->async_lock(std::move(token)).on(e);
+    if (!g) {
+      g = co_await mutex->async_lock().on(e);
+    }
+  }
+  mutex.reset();
+}
+
+}  // namespace
+
+TEST(Stress, DestroyAfterUnlockByAQueuedWaiter) {
+  thread_executor e;
+  for (std::size_t round = 0; round < destroy_rounds; round += batch) {
+    std::vector<held_mutex> held(batch);
+    std::vector<task<>> waiters;
+    for (held_mutex& h : held) {
+      waiters.push_back(started(lock_and_destroy(h.mutex, e)));
+    }
+    for (held_mutex& h : held) {
+      h.guard.unlock();
+    }
+    drain(e);
+    for (const held_mutex& h : held) {
+      ASSERT_EQ(h.mutex, nullptr);
+    }
+  }
+}
+
+TEST(Stress, DestroyAfterUnlockByAQueuedWaiterWithACanceller) {
+  thread_executor e;
+  for (std::size_t round = 0; round < destroy_rounds; round += batch) {
+    std::vector<held_mutex> held(batch);
+    std::vector<std::stop_source> stops(batch);
+    std::vector<task<>> waiters;
+    for (std::size_t i = 0; i < batch; ++i) {
+      waiters.push_back(started(lock_or_stop_and_destroy(held[i].mutex, e, stops[i].get_token())));
+    }
+    side_by_side(
+        batch, [&](std::size_t i) { held[i].guard.unlock(); },
+        [&](std::size_t i) { stops[i].request_stop(); });
+    drain(e);
+    drain(e);  // what the first resumptions posted
+    for (const held_mutex& h : held) {
+      ASSERT_EQ(h.mutex, nullptr);
+    }
+  }
+}
+
+// ------------------------------------------------------------------------- cancellation, frames
+
+TEST(Stress, CancelRacesUnlock) {
+  thread_executor e;
+  auto lock = [](async_mutex& m, thread_executor& on, std::stop_token token, int& inside,
+                 int& granted) -> task<> {
+    const auto g = co_await m.async_lock(std::move(token)).on(on);
+    if (g) {
+      EXPECT_EQ(++inside, 1);
+      ++granted;
+      --inside;
+    }
+  };
+  const std::size_t count = rounds(200'000);
+  int granted = 0;
+  for (std::size_t round = 0; round < count; round += batch) {
+    std::vector<async_mutex> mutexes(batch);
+    std::vector<mutex_guard> guards;
+    std::vector<std::stop_source> stops(batch);
+    std::vector<task<>> waiters;
+    int inside = 0;
+    for (std::size_t i = 0; i < batch; ++i) {
+      guards.push_back(mutexes[i].try_lock());
+      waiters.push_back(started(lock(mutexes[i], e, stops[i].get_token(), inside, granted)));
+      waiters.push_back(started(lock(mutexes[i], e, std::stop_token(), inside, granted)));
+    }
+    side_by_side(
+        batch, [&](std::size_t i) { guards[i].unlock(); },
+        [&](std::size_t i) { stops[i].request_stop(); });
+    drain(e);
+    drain(e);  // the second waiter of each, which the first one let in
+    for (std::size_t i = 0; i < waiters.size(); ++i) {
+      ASSERT_TRUE(waiters[i].done()) << i;
+    }
+    for (const async_mutex& m : mutexes) {
+      ASSERT_FALSE(m.is_locked());
+    }
+  }
+  EXPECT_GE(granted, static_cast<int>(count));
+  EXPECT_LE(granted, static_cast<int>(2 * count));
+}
+
+TEST(Stress, CancelRacesUnlockWithoutAnExecutor) {
+  // The one thread resumes what it grants, the other what it stops, both at once.
+  auto lock = [](async_mutex& m, std::stop_token token, std::atomic<int>& ended) -> task<> {
+    {
+      const auto g = co_await m.async_lock(std::move(token));
+    }
+    ++ended;
+  };
+  for (std::size_t round = 0; round < rounds(200'000); round += batch) {
+    std::vector<async_mutex> mutexes(batch);
+    std::vector<mutex_guard> guards;
+    std::vector<std::stop_source> stops(batch);
+    std::vector<task<>> waiters;
+    std::atomic<int> ended{0};
+    for (std::size_t i = 0; i < batch; ++i) {
+      guards.push_back(mutexes[i].try_lock());
+      waiters.push_back(started(lock(mutexes[i], stops[i].get_token(), ended)));
+      waiters.push_back(started(lock(mutexes[i], std::stop_token(), ended)));
+    }
+    side_by_side(
+        batch, [&](std::size_t i) { guards[i].unlock(); },
+        [&](std::size_t i) { stops[i].request_stop(); });
+    ASSERT_EQ(ended.load(), static_cast<int>(2 * batch));
+  }
+}
+
+TEST(Stress, AStopThatFiresWhileItIsRegisteredEndsTheWait) {
+  auto lock = [](async_mutex& m, thread_executor& e, std::stop_token token) -> task<bool> {
+    const auto g = co_await m.async_lock(std::move(token)).on(e);
+    co_return g.has_value();
+  };
+  thread_executor e;
+  async_mutex m;
+  const mutex_guard held = m.try_lock();
+  for (std::size_t round = 0; round < rounds(200'000); round += batch) {
+    std::vector<std::stop_source> stops(batch);
+    std::vector<task<bool>> waiters(batch);
+    side_by_side(
+        batch, [&](std::size_t i) { waiters[i] = started(lock(m, e, stops[i].get_token())); },
+        [&](std::size_t i) { stops[i].request_stop(); });
+    drain(e);
+    for (auto& t : waiters) {
+      ASSERT_FALSE(t.result());
+    }
+  }
+  EXPECT_EQ(m.statistics().waiters, 0U);
+}
+
+TEST(Stress, FramesDestroyedAgainstAForeignUnlocker) {
+  // The executor's thread destroys waiters that the main thread grants at the same time.
+  auto lock = [](async_mutex& m, thread_executor& on) -> task<> {
+    const mutex_guard g = co_await m.async_lock().on(on);
+  };
+  auto stoppable = [](async_mutex& m, thread_executor& on, std::stop_token token) -> task<> {
+    const auto g = co_await m.async_lock(std::move(token)).on(on);
+  };
+  thread_executor e;
+  for (std::size_t round = 0; round < rounds(100'000); round += batch) {
+    std::vector<async_mutex> mutexes(batch);
+    std::vector<mutex_guard> guards;
+    std::vector<task<>> victims;
+    std::vector<task<>> others;
+    std::stop_source never;
+    for (std::size_t i = 0; i < batch; ++i) {
+      guards.push_back(mutexes[i].try_lock());
+      victims.push_back(i % 2 == 0 ? started(lock(mutexes[i], e))
+                                   : started(stoppable(mutexes[i], e, never.get_token())));
+      others.push_back(started(lock(mutexes[i], e)));
+    }
+    std::atomic<std::size_t> begun{0};
+    e.post([&] {
+      for (std::size_t i = 0; i < batch; ++i) {
+        begun.store(i + 1);
+        const void* address = victims[i].address();
+        victims[i].destroy();
+        e.drop(address);
+      }
+    });
+    for (std::size_t i = 0; i < batch; ++i) {
+      spin_until([&] { return begun.load() > i; });
+      guards[i].unlock();
+    }
+    drain(e);
+    drain(e);  // the second waiter of each
+    for (std::size_t i = 0; i < batch; ++i) {
+      ASSERT_TRUE(others[i].done());
+      ASSERT_FALSE(mutexes[i].is_locked());
+    }
+  }
+}
+
+TEST(Stress, FramesDestroyedWhileAnotherThreadQueues) {
+  // Without an executor: the thread that holds the lock, and so will resume all, destroys some.
+  auto lock = [](async_mutex& m, std::size_t& served) -> task<> {
+    const mutex_guard g = co_await m.async_lock();
+    ++served;
+  };
+  for (std::size_t round = 0; round < rounds(50'000); round += batch) {
+    async_mutex m;
+    mutex_guard g = m.try_lock();
+    std::size_t served = 0;
+    std::vector<task<>> mine;
+    std::vector<task<>> theirs(batch);
+    for (std::size_t i = 0; i < batch; ++i) {
+      mine.push_back(started(lock(m, served)));
+    }
+    side_by_side(
+        batch, [&](std::size_t i) { mine[batch - 1 - i].destroy(); },
+        [&](std::size_t i) { theirs[i] = started(lock(m, served)); });
+    g.unlock();
+    ASSERT_EQ(served, batch);
+  }
+}
+
+// ------------------------------------------------------------------------------- all together
+
+TEST(Stress, MixedOperations) {
+  // Every thread locks, tries and stops; a plain counter proves that one is inside at a time.
+  constexpr std::size_t thread_count = 3;
+  const std::size_t count = rounds(100'000);
+  async_mutex m;
+  std::size_t inside = 0;
+  std::size_t entered = 0;
+  std::array<std::size_t, thread_count> counted{};
+
+  auto lock = [](async_mutex& mutex, thread_executor& on, std::stop_token token, std::size_t& in,
+                 std::size_t& total, std::size_t& mine) -> task<> {
+    const auto g = co_await mutex.async_lock(std::move(token)).on(on);
+    if (g) {
+      EXPECT_EQ(++in, 1U);
+      ++total;
+      ++mine;
+      --in;
+    }
+  };
+  {
+    std::vector<std::unique_ptr<thread_executor>> executors;
+    std::vector<std::thread> threads;
+    std::array<std::size_t, thread_count> tried{};
+    for (std::size_t id = 0; id < thread_count; ++id) {
+      executors.push_back(std::make_unique<thread_executor>());
+    }
+    for (std::size_t id = 0; id < thread_count; ++id) {
+      threads.emplace_back([&, id] {
+        thread_executor& e = *executors[id];
+        std::minstd_rand random(static_cast<unsigned>(id + 1));
+        for (std::size_t i = 0; i < count; i += 10) {
+          std::vector<task<>> tasks;
+          std::vector<std::stop_source> stops(10);
+          for (std::stop_source& stop : stops) {
+            tasks.push_back(started(lock(m, e, stop.get_token(), inside, entered, counted[id])));
+            if (mutex_guard g = m.try_lock()) {
+              EXPECT_EQ(++inside, 1U);
+              ++entered;
+              ++tried[id];
+              --inside;
+            }
+            if (random() % 2 == 0) {
+              stop.request_stop();
+            }
+          }
+          spin_until([&] {
+            std::atomic<bool> all{false};
+            std::atomic<bool> ran{false};
+            e.post([&] {
+              bool done = true;
+              for (const auto& t : tasks) {
+                done = done && t.done();
+              }
+              all.store(done);
+              ran.store(true);
+            });
+            spin_until([&] { return ran.load(); });
+            return all.load();
+          });
+        }
+      });
+    }
+    for (std::thread& t : threads) {
+      t.join();
+    }
+    for (std::size_t id = 0; id < thread_count; ++id) {
+      counted[id] += tried[id];
+    }
+  }
+  EXPECT_EQ(entered, counted[0] + counted[1] + counted[2]);
+  EXPECT_GT(entered, 0U);
+  EXPECT_FALSE(m.is_locked());
+}
+
+TEST(Stress, MixedOperationsWithoutAnExecutor) {
+  // Whoever unlocks runs the next: tasks wander between the threads.
+  constexpr std::size_t thread_count = 3;
+  const std::size_t count = rounds(300'000);
+  async_mutex m;
+  std::size_t counter = 0;
+  std::atomic<std::size_t> ended{0};
+  auto lock = [](async_mutex& mutex, std::size_t& in, std::atomic<std::size_t>& end) -> task<> {
+    {
+      const mutex_guard g = co_await mutex.async_lock();
+      ++in;
+    }
+    ++end;
+  };
+  std::vector<std::vector<task<>>> tasks(thread_count);
+  std::vector<std::thread> threads;
+  for (auto& mine : tasks) {
+    threads.emplace_back([&] {
+      for (std::size_t i = 0; i < count; ++i) {
+        mine.push_back(started(lock(m, counter, ended)));
+      }
+    });
+  }
+  for (std::thread& t : threads) {
+    t.join();
+  }
+  EXPECT_EQ(ended.load(), thread_count * count);
+  EXPECT_EQ(counter, thread_count * count);
+  EXPECT_FALSE(m.is_locked());
+}
