@@ -51,7 +51,8 @@ class [[nodiscard("a dropped guard unlocks at once")]] basic_shared_guard {
   basic_shared_guard(basic_shared_guard&& other) noexcept
       : mutex_(std::exchange(other.mutex_, nullptr)), hold_(other.hold_) {}
   basic_shared_guard& operator=(basic_shared_guard&& other) noexcept {
-    basic_shared_guard taken(std::move(other));  // first, so that assigning to itself keeps the lock
+    basic_shared_guard taken(
+        std::move(other));  // first, so that assigning to itself keeps the lock
     std::swap(mutex_, taken.mutex_);
     std::swap(hold_, taken.hold_);
     return *this;
@@ -171,12 +172,13 @@ class basic_async_shared_mutex {
   /// A guard for writing if the lock is free and nobody waits, else an empty one.
   guard_type try_lock(call_site where = call_site::current()) noexcept {
     writer n(where);
-    return detail::enter_now(*this, n) ? take(n) : guard_type();
+    return detail::enter_now(*this, n) == detail::wait_status::granted ? take(n) : guard_type();
   }
   /// A guard for reading if no writer holds the lock and nobody waits, else an empty one.
   shared_guard_type try_lock_shared(call_site where = call_site::current()) noexcept {
     reader n(where);
-    return detail::enter_now(*this, n) ? take(n) : shared_guard_type();
+    return detail::enter_now(*this, n) == detail::wait_status::granted ? take(n)
+                                                                       : shared_guard_type();
   }
 
   /// Ends the writing. Precondition: a writer holds the lock. A guard does this by itself.

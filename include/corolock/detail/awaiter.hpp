@@ -120,21 +120,18 @@ bool begin_wait(P& p, W& n) noexcept {
   }
 }
 
-// Enters the primitive if that needs no waiting. Nothing is queued.
+// Enters the primitive if that needs no waiting, and says how it went; else returns `queued`, and
+// nothing is queued.
 template <class P, class W>
-bool enter_now(P& p, W& n) noexcept {
+wait_status enter_now(P& p, W& n) noexcept {
   if constexpr (own_protocol<P, W>) {
-    return false;
+    return wait_status::queued;
   } else {
     auto& queue = core_access::queue(p);
     queue_word w = queue.open();
     const wait_status s = core_access::enter(p, w, n);
     queue.close(w);
-    if (s == wait_status::queued) {
-      return false;
-    }
-    n.status_ = s;
-    return true;
+    return s;
   }
 }
 
@@ -362,7 +359,9 @@ class [[nodiscard("nothing is acquired until it is co_awaited")]] stoppable_awai
       end_wait(*this->primitive_, this->waiter(), wait_status::stopped);
       return begin_wait(*this->primitive_, this->waiter());
     }
-    if (enter_now(*this->primitive_, this->waiter())) {
+    if (const wait_status s = enter_now(*this->primitive_, this->waiter());
+        s != wait_status::queued) {
+      this->status_ = s;
       return false;
     }
     // Registered before the node is published: nobody can resume us yet, so the callback cannot be

@@ -19,6 +19,7 @@
 #include <corolock/detail/config.hpp>
 
 #include <atomic>
+#include <cstdint>
 #include <mutex>
 #include <thread>
 
@@ -107,6 +108,25 @@ struct single_threaded {
     return old;
   }
   static void pause(unsigned) noexcept {}
+};
+
+/// A lock for a few instructions that run no foreign code, where a std::mutex would cost more than
+/// what it guards.
+class spin_lock {
+ public:
+  void lock() noexcept {
+    for (unsigned round = 1;
+         multi_threaded::exchange(held_, std::uint32_t{1}, std::memory_order_acquire) != 0;
+         ++round) {
+      multi_threaded::pause(round);
+    }
+  }
+  void unlock() noexcept {
+    multi_threaded::store(held_, std::uint32_t{0}, std::memory_order_release);
+  }
+
+ private:
+  std::uint32_t held_ = 0;
 };
 
 COROLOCK_END

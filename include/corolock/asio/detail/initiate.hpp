@@ -11,15 +11,17 @@
 
 #include <corolock/asio/detail/wait_operation.hpp>
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/deferred.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
 
-#include <optional>
+#include <cstddef>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -44,58 +46,75 @@ request<P, W, std::decay_t<Request>...> make_request(P& p, Request&&... argument
   return {&p, {std::forward<Request>(arguments)...}};
 }
 
-// The initiation function object: starts the general operation.
+// Starts the general operation, in memory from `allocator`.
+template <class Handler, class P, class W, class... Request, class Deadline, class Executor,
+          class Allocator>
+void start_operation(Handler&& handler, request<P, W, Request...>& what, Deadline& deadline,
+                     const Executor& executor, const Allocator& allocator) {
+  std::apply(
+      [&](Request&... arguments) {
+        using operation =
+            wait_operation<P, W, Deadline, std::decay_t<Handler>, Executor, Allocator>;
+        operation::start(*what.primitive_, std::move(deadline), std::forward<Handler>(handler),
+                         executor, allocator, std::move(arguments)...);
+      },
+      what.arguments_);
+}
+
+// The initiation function objects: for any handler, and for the coroutine that has room for the
+// operation in its frame.
 struct start_wait {
-  template <class Handler, class P, class W, class... Request, class Deadline>
-  void operator()(Handler&& handler, request<P, W, Request...> what, Deadline deadline) const {
-    std::apply(
-        [&](Request&... arguments) {
-          wait_operation<P, W, Deadline, std::decay_t<Handler>>::start(
-              *what.primitive_, std::move(deadline), std::forward<Handler>(handler),
-              std::move(arguments)...);
-        },
-        what.arguments_);
+  template <class Handler, class Request, class Deadline>
+  void operator()(Handler&& handler, Request what, Deadline deadline) const {
+    const auto executor = boost::asio::get_associated_executor(handler);
+    const auto allocator = recycled(boost::asio::get_associated_allocator(handler));
+    start_operation(std::forward<Handler>(handler), what, deadline, executor, allocator);
+  }
+};
+struct start_wait_in_frame {
+  wait_memory* memory;
+
+  template <class Handler, class Request, class Deadline>
+  void operator()(Handler&& handler, Request what, Deadline deadline) const {
+    const wait_allocator<std::byte> allocator(*memory);
+    const auto executor = boost::asio::get_associated_executor(handler);
+    // The executor of a coroutine is an any_io_executor, almost always around an io_context's.
+    // Posting to that one directly is half the work.
+    if constexpr (std::is_same_v<decltype(executor), const boost::asio::any_io_executor>) {
+      using io_executor = boost::asio::io_context::executor_type;
+      if (const auto* inner = executor.template target<io_executor>()) {
+        start_operation(std::forward<Handler>(handler), what, deadline, *inner, allocator);
+        return;
+      }
+    }
+    start_operation(std::forward<Handler>(handler), what, deadline, executor, allocator);
   }
 };
 
-// How a wait went: an error code and, unless the grant is void, the grant.
-template <class Grant>
-using result_tuple = std::conditional_t<
-    std::is_void_v<Grant>, std::tuple<error_code>,
-    std::tuple<error_code, std::conditional_t<std::is_void_v<Grant>, int, Grant>>>;
-
-// The result if it needs no waiting.
+// Enters if that needs no waiting: the grant, and how it went in `s`; `queued` if it needs waiting.
 template <class P, class W, class... Request>
-std::optional<result_tuple<corolock::detail::grant_of<P, W>>> try_enter(
-    const request<P, W, Request...>& what) {
+auto enter_at_once(const request<P, W, Request...>& what, wait_status& s) {
   using grant = corolock::detail::grant_of<P, W>;
-  using result = result_tuple<grant>;
-  if constexpr (corolock::detail::own_protocol<P, W>) {
-    return std::nullopt;
-  } else {
-    return std::apply(
-        [&](const Request&... arguments) -> std::optional<result> {
+  return std::apply(
+      [&](const Request&... arguments) -> grant {
+        if constexpr (!corolock::detail::own_protocol<P, W>) {
           W n(arguments...);
-          if (!corolock::detail::enter_now(*what.primitive_, n)) {
-            return std::nullopt;
+          s = corolock::detail::enter_now(*what.primitive_, n);
+          if (s == wait_status::granted) {
+            return corolock::detail::core_access::take(*what.primitive_, n);
           }
-          if constexpr (std::is_void_v<grant>) {
-            if (n.status_ == wait_status::granted) {
-              corolock::detail::core_access::take(*what.primitive_, n);
-            }
-            return result(error_of(n.status_));
-          } else {
-            if (n.status_ != wait_status::granted) {
-              return result(error_of(n.status_), grant());
-            }
-            return result(error_code(), corolock::detail::core_access::take(*what.primitive_, n));
-          }
-        },
-        what.arguments_);
-  }
+        }
+        return grant();
+      },
+      what.arguments_);
 }
 
-// The tokens that mean "this coroutine waits", and what each makes of the result.
+[[noreturn]] COROLOCK_COLD inline void throw_ended(wait_status s) {
+  throw boost::system::system_error(error_of(s));
+}
+
+// The tokens that mean "this coroutine waits". Each says how it hands out a result that is there
+// at once, and by which token the coroutine waits for one that is not.
 template <class Token>
 struct awaitable_token {
   static constexpr bool is_awaitable = false;
@@ -104,72 +123,90 @@ template <class Executor>
 struct awaitable_token<boost::asio::use_awaitable_t<Executor>> {
   static constexpr bool is_awaitable = true;
   using executor = Executor;
-
-  explicit awaitable_token(const boost::asio::use_awaitable_t<Executor>&) {}
-
-  auto operator()(std::tuple<error_code>&& result) const { throw_if(std::get<0>(result)); }
   template <class Grant>
-  Grant operator()(std::tuple<error_code, Grant>&& result) const {
-    throw_if(std::get<0>(result));
-    return std::get<1>(std::move(result));
+  using result = Grant;
+
+  explicit awaitable_token(const boost::asio::use_awaitable_t<Executor>&) noexcept {}
+
+  void operator()(wait_status s) const { throw_unless_granted(s); }
+  template <class Grant>
+  Grant&& operator()(wait_status s, Grant&& grant) const {
+    throw_unless_granted(s);
+    return std::move(grant);
   }
-  static void throw_if(const error_code& error) {
-    if (error) {
-      throw boost::system::system_error(error);
+  static void throw_unless_granted(wait_status s) {
+    if (s != wait_status::granted) [[unlikely]] {
+      throw_ended(s);
     }
   }
+  auto waiting_token() const noexcept { return boost::asio::deferred; }
 };
 template <class Executor>
 struct awaitable_token<boost::asio::as_tuple_t<boost::asio::use_awaitable_t<Executor>>> {
   static constexpr bool is_awaitable = true;
   using executor = Executor;
+  template <class Grant>
+  using result = typename completion<Grant>::tuple;
 
-  explicit awaitable_token(const boost::asio::as_tuple_t<boost::asio::use_awaitable_t<Executor>>&) {
-  }
+  explicit awaitable_token(
+      const boost::asio::as_tuple_t<boost::asio::use_awaitable_t<Executor>>&) noexcept {}
 
-  template <class Result>
-  Result operator()(Result&& result) const {
-    return std::move(result);
+  std::tuple<error_code> operator()(wait_status s) const { return {error_of(s)}; }
+  template <class Grant>
+  std::tuple<error_code, Grant> operator()(wait_status s, Grant&& grant) const {
+    return {error_of(s), std::move(grant)};
   }
+  auto waiting_token() const noexcept { return boost::asio::as_tuple(boost::asio::deferred); }
 };
 template <class Executor>
 struct awaitable_token<boost::asio::redirect_error_t<boost::asio::use_awaitable_t<Executor>>> {
   static constexpr bool is_awaitable = true;
   using executor = Executor;
+  template <class Grant>
+  using result = Grant;
 
   explicit awaitable_token(
-      const boost::asio::redirect_error_t<boost::asio::use_awaitable_t<Executor>>& token)
+      const boost::asio::redirect_error_t<boost::asio::use_awaitable_t<Executor>>& token) noexcept
       : error_(token.ec_) {}
 
-  void operator()(std::tuple<error_code>&& result) const { error_ = std::get<0>(result); }
+  void operator()(wait_status s) const { error_ = error_of(s); }
   template <class Grant>
-  Grant operator()(std::tuple<error_code, Grant>&& result) const {
-    error_ = std::get<0>(result);
-    return std::get<1>(std::move(result));
+  Grant&& operator()(wait_status s, Grant&& grant) const {
+    error_ = error_of(s);
+    return std::move(grant);
+  }
+  auto waiting_token() const noexcept {
+    return boost::asio::redirect_error(boost::asio::deferred, error_);
   }
 
   error_code& error_;
 };
 
-template <class Token, class Result>
-using awaited_result = decltype(std::declval<awaitable_token<Token>&>()(std::declval<Result>()));
-
 template <class Token, class P, class W, class... Request, class Deadline>
 auto wait_in_awaitable(request<P, W, Request...> what, Deadline deadline,
-                       awaitable_token<Token> shape)
-    -> boost::asio::awaitable<awaited_result<Token, result_tuple<corolock::detail::grant_of<P, W>>>,
-                              typename awaitable_token<Token>::executor> {
-  using result = result_tuple<corolock::detail::grant_of<P, W>>;
-  if (std::optional<result> entered = try_enter(what)) {
-    co_return shape(std::move(*entered));
+                       awaitable_token<Token> token)
+    -> boost::asio::awaitable<
+        typename awaitable_token<Token>::template result<corolock::detail::grant_of<P, W>>,
+        typename awaitable_token<Token>::executor> {
+  using grant_type = corolock::detail::grant_of<P, W>;
+  wait_status s = wait_status::queued;
+  if constexpr (std::is_void_v<grant_type>) {
+    enter_at_once(what, s);
+    if (s != wait_status::queued) {
+      co_return token(s);
+    }
+  } else {
+    grant_type grant = enter_at_once(what, s);
+    if (s != wait_status::queued) {
+      co_return token(s, std::move(grant));
+    }
   }
+  wait_memory memory;
+  auto waiting = token.waiting_token();
   auto operation =
-      boost::asio::async_initiate<const boost::asio::as_tuple_t<boost::asio::deferred_t>,
-                                  typename request<P, W, Request...>::signature>(
-          start_wait(), boost::asio::as_tuple(boost::asio::deferred), std::move(what),
-          std::move(deadline));
-  result waited = co_await std::move(operation);
-  co_return shape(std::move(waited));
+      boost::asio::async_initiate<decltype(waiting), typename request<P, W, Request...>::signature>(
+          start_wait_in_frame{&memory}, waiting, std::move(what), std::move(deadline));
+  co_return co_await std::move(operation);
 }
 
 template <class P, class W, class... Request, class Deadline, class Token>

@@ -4,8 +4,8 @@
 
 // wait_operation: one wait whose completion goes to an Asio handler.
 //
-// It is a waiter (detail/awaiter.hpp) that lives on the heap with its handler, in memory from the
-// handler's associated allocator. Who touches what:
+// It is a waiter (detail/awaiter.hpp) that lives with its handler in memory from the handler's
+// associated allocator, or in the frame of the coroutine that waits. Who touches what:
 //
 //   the initiating thread   builds it, assigns the cancellation slot, arms the timer, and begins
 //                           the wait as its last act
@@ -20,6 +20,7 @@
 // A cancellation or time-out that comes after the grant but before the completion has run passes
 // the grant on. A grant that nobody takes, because the completion is dropped, is given back.
 
+#include <corolock/asio/detail/wait_memory.hpp>
 #include <corolock/asio/detail/wait_service.hpp>
 #include <corolock/asio/error.hpp>
 #include <corolock/asio/timer.hpp>
@@ -31,13 +32,14 @@
 #include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/execution.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
 #include <boost/asio/query.hpp>
 #include <boost/asio/recycling_allocator.hpp>
+#include <boost/asio/require.hpp>
 #include <boost/asio/system_executor.hpp>
 
 #include <memory>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -85,10 +87,12 @@ inline error_code error_of(wait_status s) {
 template <class Grant>
 struct completion {
   using signature = void(error_code, Grant);
+  using tuple = std::tuple<error_code, Grant>;
 };
 template <>
 struct completion<void> {
   using signature = void(error_code);
+  using tuple = std::tuple<error_code>;
 };
 
 // std::allocator means that the handler has no wish: then Asio's own recycled memory is used.
@@ -140,28 +144,45 @@ struct timer_for<no_deadline> {
   using type = no_timer;
 };
 
-template <class P, class W, class Deadline, class Handler>
+// Keeps the execution context from running out of work while the wait lasts. A coroutine does that
+// itself, for as long as it lives (co_spawn).
+template <class Allocator, class Executor>
+struct work_for {
+  explicit work_for(const Executor& executor)
+      : executor_(boost::asio::prefer(executor, boost::asio::execution::outstanding_work.tracked)) {
+  }
+
+  std::decay_t<decltype(boost::asio::prefer(std::declval<const Executor&>(),
+                                            boost::asio::execution::outstanding_work.tracked))>
+      executor_;
+};
+template <class T, class Executor>
+struct work_for<wait_allocator<T>, Executor> {
+  explicit work_for(const Executor&) noexcept {}
+};
+
+// `Executor` is the handler's associated executor, or what that one wraps, and `Allocator` where the
+// operation lives: see start_wait.
+template <class P, class W, class Deadline, class Handler, class Executor, class Allocator>
 class wait_operation final : W, wait_service::entry {
   using threading = typename P::threading;
   using grant_type = corolock::detail::grant_of<P, W>;
-  using executor_type = boost::asio::associated_executor_t<Handler>;
-  using work_type = std::decay_t<decltype(boost::asio::prefer(
-      std::declval<executor_type>(), boost::asio::execution::outstanding_work.tracked))>;
+  using work_type = work_for<Allocator, Executor>;
 
   static constexpr bool is_timed = !std::is_same_v<Deadline, no_deadline>;
 
  public:
-  using allocator_type = decltype(asio::detail::recycled(
-      boost::asio::get_associated_allocator(std::declval<const Handler&>())));
+  using allocator_type = Allocator;
 
   // Begins the wait. All that follows happens through the handler.
   template <class... Request>
-  static void start(P& p, Deadline deadline, Handler handler, Request&&... request) {
-    auto rebound = rebind(make_allocator(handler));
+  static void start(P& p, Deadline deadline, Handler handler, const Executor& executor,
+                    const Allocator& allocator, Request&&... request) {
+    auto rebound = rebind(allocator);
     wait_operation* op = std::allocator_traits<decltype(rebound)>::allocate(rebound, 1);
     try {
-      ::new (static_cast<void*>(op))
-          wait_operation(p, std::move(handler), std::forward<Request>(request)...);
+      ::new (static_cast<void*>(op)) wait_operation(p, std::move(handler), executor, allocator,
+                                                    std::forward<Request>(request)...);
     } catch (...) {
       std::allocator_traits<decltype(rebound)>::deallocate(rebound, op, 1);
       throw;
@@ -169,29 +190,29 @@ class wait_operation final : W, wait_service::entry {
     op->begin(deadline);
   }
 
-  allocator_type allocator() const noexcept { return make_allocator(handler_); }
+  allocator_type allocator() const noexcept { return allocator_; }
 
  private:
   template <class, class>
   friend class part_handler;
 
   template <class... Request>
-  wait_operation(P& p, Handler&& handler, Request&&... request)
+  wait_operation(P& p, Handler&& handler, const Executor& executor, const Allocator& allocator,
+                 Request&&... request)
       : W(std::forward<Request>(request)...),
         primitive_(p),
         handler_(std::move(handler)),
-        work_(boost::asio::prefer(boost::asio::get_associated_executor(handler_),
-                                  boost::asio::execution::outstanding_work.tracked)),
-        timer_(boost::asio::get_associated_executor(handler_)) {
+        executor_(executor),
+        allocator_(allocator),
+        work_(executor),
+        timer_(executor) {
     this->frame_ = corolock::detail::frame_is_extended;
     this->post_ = &wait_operation::woken;
   }
 
   void begin(const Deadline& deadline) {
-    if constexpr (boost::asio::can_query_v<const executor_type&,
-                                           boost::asio::execution::context_t>) {
-      enlist(boost::asio::query(boost::asio::get_associated_executor(handler_),
-                                boost::asio::execution::context));
+    if constexpr (boost::asio::can_query_v<const Executor&, boost::asio::execution::context_t>) {
+      enlist(boost::asio::query(executor_, boost::asio::execution::context));
     }
     auto slot = boost::asio::get_associated_cancellation_slot(handler_);
     if (slot.is_connected()) {
@@ -226,8 +247,11 @@ class wait_operation final : W, wait_service::entry {
     self.post_completion();
   }
   void post_completion() noexcept {
-    const auto executor = boost::asio::get_associated_executor(handler_);
-    boost::asio::post(executor, part_handler<wait_operation, wait_part>(*this));
+    const Executor executor = executor_;  // *this may be gone before the call returns
+    boost::asio::prefer(boost::asio::require(executor, boost::asio::execution::blocking.never),
+                        boost::asio::execution::relationship.fork,
+                        boost::asio::execution::allocator(allocator()))
+        .execute(part_handler<wait_operation, wait_part>(*this));
   }
 
   // The parts, on the handler's executor.
@@ -301,24 +325,21 @@ class wait_operation final : W, wait_service::entry {
   // The memory goes back before the handler runs, so that the next wait of the same task has it.
   Handler release_handler() {
     Handler handler(std::move(handler_));
-    delete_with(make_allocator(handler));
+    delete_this();
     return handler;
   }
   void destroy() noexcept {
     const work_type work = std::move(work_);
     Handler handler(std::move(handler_));  // outlives the memory that its allocator frees
-    delete_with(make_allocator(handler));
+    delete_this();
   }
-  void delete_with(const allocator_type& allocator) noexcept {
+  void delete_this() noexcept {
     delist();
-    auto rebound = rebind(allocator);
+    auto rebound = rebind(allocator_);
     this->~wait_operation();
     std::allocator_traits<decltype(rebound)>::deallocate(rebound, this, 1);
   }
 
-  static allocator_type make_allocator(const Handler& handler) noexcept {
-    return asio::detail::recycled(boost::asio::get_associated_allocator(handler));
-  }
   static auto rebind(const allocator_type& allocator) noexcept {
     return typename std::allocator_traits<allocator_type>::template rebind_alloc<wait_operation>(
         allocator);
@@ -328,7 +349,9 @@ class wait_operation final : W, wait_service::entry {
 
   P& primitive_;
   Handler handler_;
-  work_type work_;  // the context does not run out of work while the wait lasts
+  const Executor executor_;
+  [[no_unique_address]] const Allocator allocator_;
+  [[no_unique_address]] work_type work_;
   [[no_unique_address]] typename timer_for<Deadline>::type timer_;
   int parts_ = 1;
   bool was_dropped_ = false;

@@ -13,6 +13,7 @@
 
 #include <boost/asio/execution_context.hpp>
 
+#include <cstdint>
 #include <mutex>
 
 COROLOCK_BEGIN
@@ -34,7 +35,7 @@ class wait_service final : public boost::asio::execution_context::service {
     ~entry() = default;
 
     void enlist(boost::asio::execution_context& context) {
-      auto& service = boost::asio::use_service<wait_service>(context);
+      wait_service& service = of(context);
       const std::lock_guard lock(service.mutex_);
       if (service.is_shut_down_) {
         return;
@@ -76,8 +77,27 @@ class wait_service final : public boost::asio::execution_context::service {
   };
 
   explicit wait_service(boost::asio::execution_context& context) : service(context) {}
+  ~wait_service() override {
+    multi_threaded::fetch_add(destroyed_, std::uint64_t{1}, std::memory_order_release);
+  }
 
  private:
+  // use_service() takes a lock and walks a list, so each thread remembers what it found last. A
+  // context at the same address may be another one once any service has been destroyed.
+  static wait_service& of(boost::asio::execution_context& context) {
+    struct found {
+      boost::asio::execution_context* context = nullptr;
+      wait_service* service = nullptr;
+      std::uint64_t destroyed = 0;
+    };
+    static constinit thread_local found last;
+    const std::uint64_t destroyed = multi_threaded::load(destroyed_, std::memory_order_acquire);
+    if (last.context != &context || last.destroyed != destroyed) {
+      last = {&context, &boost::asio::use_service<wait_service>(context), destroyed};
+    }
+    return *last.service;
+  }
+
   void shutdown() noexcept override {
     for (;;) {
       entry* e = nullptr;
@@ -94,7 +114,9 @@ class wait_service final : public boost::asio::execution_context::service {
     }
   }
 
-  multi_threaded::blocking_mutex mutex_;
+  static inline std::uint64_t destroyed_ = 0;  // services, of all contexts
+
+  spin_lock mutex_;
   entry* first_ = nullptr;
   bool is_shut_down_ = false;
 };
