@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -25,6 +26,7 @@ PROGRAMS = ["bench_core", "bench_asio", "bench_two_threads"]
 # What is neither a time nor a number of instructions.
 FACTS = "facts"
 COMPILE_TIME = "compile_time"
+COMPILATIONS = 11
 
 HANDOFF = [2, 8, 64, 1000]
 
@@ -171,34 +173,40 @@ def standard_includes(header):
 
 
 def compile_time(builds):
-    """CPU seconds for a file with async_mutex.hpp alone, and for one with its standard includes."""
+    """CPU seconds for a file with async_mutex.hpp alone, and for one with its standard includes.
+
+    The ratio is the median of the ratios of neighbouring runs: what else the machine does slows
+    both.
+    """
     progress("measuring compile times")
     header = "corolock/async_mutex.hpp"
     texts = {
         "header": f"#include <{header}>\n",
         "floor": "".join(f"#include <{name}>\n" for name in standard_includes(header)),
     }
+    environment = {**os.environ, "CCACHE_DISABLE": "1"}
     result = {build.compiler: {kind: [] for kind in texts} for build in builds}
     with tempfile.TemporaryDirectory() as directory:
         for kind, text in texts.items():
             (pathlib.Path(directory) / f"{kind}.cpp").write_text(text)
-        for _ in range(9):
+        for run in range(COMPILATIONS):
             for build in builds:
-                for kind in texts:
+                for kind in sorted(texts, reverse=run % 2 == 1):
                     command = [
                         build.path, "-std=c++20", *build.flags, f"-I{ROOT / 'include'}", "-c",
                         f"{directory}/{kind}.cpp", "-o", "/dev/null",
                     ]  # fmt: skip
-                    environment = {**os.environ, "CCACHE_DISABLE": "1"}
-                    before = os.times()
+                    before = resource.getrusage(resource.RUSAGE_CHILDREN)
                     subprocess.run(command, check=True, env=environment)
-                    after = os.times()
-                    result[build.compiler][kind].append(
-                        after.children_user + after.children_system
-                        - before.children_user - before.children_system
+                    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+                    seconds = (
+                        after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
                     )  # fmt: skip
+                    result[build.compiler][kind].append(round(seconds, 4))
     for times in result.values():
-        times["ratio"] = statistics.median(times["header"]) / statistics.median(times["floor"])
+        times["ratio"] = statistics.median(
+            mine / floor for mine, floor in zip(times["header"], times["floor"])
+        )
     return result
 
 
@@ -244,6 +252,13 @@ def json_row(row):
         key: round(value, 3) if isinstance(value, float) else value
         for key, value in result.items()
     }
+
+
+def raw_text(raw):
+    """JSON with a line per row, so that runs can be compared by diff."""
+    rows = ",\n".join("  " + json.dumps(row) for row in raw.pop("rows"))
+    rest = json.dumps(raw, indent=1)
+    return rest.removesuffix("\n}") + f',\n "rows": [\n{rows}\n ]\n}}\n'
 
 
 # ---------------------------------------------------------------------------------------- targets
@@ -364,12 +379,14 @@ def fact_tables(fact, compiling):
             cells = [f"{median:.2f} +- {mad:.2f}" for median, mad in
                      (median_and_mad(times[kind]) for kind in ("header", "floor"))]
             lines.append([compiler, *cells, f"{times['ratio']:.2f}x"])
-        out += ["", "compile time in CPU seconds, medians of 9"]
+        out += ["", f"compile time in CPU seconds, medians of {COMPILATIONS}"]
         out += table(["compiler ", "async_mutex.hpp", "its standard includes", "ratio"], lines)
     return out
 
 
 def target_table(found):
+    if not found:
+        return []
     lines = []
     for what, compiler, limit, value, reached, form in found:
         lines.append([
@@ -478,9 +495,11 @@ def main(arguments):
 
     about = machine(builds)
     found = targets(rows, fact, compiling)
+    if options.only:
+        found = [target for target in found if target[4] is not None]
     text = machine_lines(about, options.repetitions)
     text += case_tables(rows) + fact_tables(fact, compiling) + target_table(found)
-    if not options.instructions:
+    if not options.instructions and any(row["counted"] for row in rows):
         text += ["", "instructions were not counted: --instructions does"]
     print("\n".join(text))
 
@@ -491,11 +510,12 @@ def main(arguments):
         options.save.mkdir(parents=True, exist_ok=True)
         raw = {
             "machine": about, "repetitions": options.repetitions,
-            "rows": [json_row(row) | {"ns": [round(value, 3) for value in row["ns"]]}
+            "rows": [json_row(row) | {"is_floor": row["is_floor"],
+                                      "ns": [round(value, 3) for value in row["ns"]]}
                      for row in rows],
             "facts": fact, "compile_time": compiling,
         }  # fmt: skip
-        (options.save / "run.json").write_text(json.dumps(raw, indent=1) + "\n")
+        (options.save / "run.json").write_text(raw_text(raw))
         (options.save / "run.txt").write_text("\n".join(text) + "\n")
     return 0
 
