@@ -231,7 +231,7 @@ class basic_rate_limiter {
                                  call_site where = call_site::current()) noexcept {
     require_possible(units);
     waiter_type n(units, where);
-    if (!detail::enter_now(*this, n)) {
+    if (detail::enter_now(*this, n) != detail::wait_status::granted) {
       return false;
     }
     take(n);
