@@ -11,6 +11,7 @@
 #include <corolock/asio/acquire.hpp>
 #include <corolock/asio/error.hpp>
 #include <corolock/asio/lock.hpp>
+#include <corolock/asio/rate_limiter.hpp>
 #include <corolock/asio/timer.hpp>
 #include <corolock/asio/wait.hpp>
 #include <corolock/corolock.hpp>

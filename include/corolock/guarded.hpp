@@ -89,6 +89,11 @@ class basic_guarded {
   using guard_type = basic_guarded_ptr<basic_guarded>;
   using call_site = typename Mutex::call_site;
 
+  // For the front ends (see detail/awaiter.hpp): its waits are the mutex's.
+  using threading = typename Mutex::threading;
+  using waiter_type = typename Mutex::waiter_type;
+  static constexpr bool wait_may_end = false;
+
   /// Constructs the object in place from the arguments.
   template <class... Args>
     requires std::is_constructible_v<T, Args...>
@@ -128,6 +133,17 @@ class basic_guarded {
  private:
   friend guard_type;
   friend struct detail::core_access;
+
+  detail::wait_status enter(detail::queue_word& w, waiter_type& n) noexcept {
+    return detail::core_access::enter(mutex_, w, n);
+  }
+  void left(detail::queue_word& w, detail::wake_list<threading>& woken) noexcept {
+    detail::core_access::left(mutex_, w, woken);
+  }
+  void give_up(waiter_type& n) noexcept { detail::core_access::give_up(mutex_, n); }
+  guard_type take(waiter_type& n) noexcept {
+    return guard_type(*this, detail::core_access::take(mutex_, n));
+  }
 
   template <class Make>
   auto make_awaiter(const Make& make) noexcept {

@@ -56,7 +56,11 @@ struct recorded_waiter : extended_waiter {
 struct core_access {
   template <class P>
   static auto& queue(P& p) noexcept {
-    return p.queue_;
+    if constexpr (requires { p.queue_; }) {
+      return p.queue_;
+    } else {
+      return queue(p.mutex_);  // of a guarded object
+    }
   }
   template <class P, class W>
   static wait_status enter(P& p, queue_word& w, W& n) noexcept {

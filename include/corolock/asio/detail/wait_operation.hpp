@@ -49,22 +49,23 @@ namespace asio::detail {
 using boost::system::error_code;
 using corolock::detail::wait_status;
 
+// now + limit, where hours::max() and the like are meant as "no limit" and must not overflow.
+template <class Clock, class Duration>
+typename Clock::time_point saturated_add(typename Clock::time_point now, Duration limit) {
+  using seconds = std::chrono::duration<double>;
+  if (seconds(limit) >= seconds(Clock::time_point::max() - now)) {
+    return Clock::time_point::max();
+  }
+  return now + std::chrono::ceil<typename Clock::duration>(limit);
+}
+
 // The time given to a wait: none, a duration from its beginning, or a time point.
 struct no_deadline {};
 template <class Duration>
 struct deadline_after {
   using clock = std::chrono::steady_clock;
-  Duration duration;
-  clock::time_point time_point() const { return saturated_add(clock::now(), duration); }
-
-  // Hours::max() and the like are meant as "no limit", and must not overflow.
-  static clock::time_point saturated_add(clock::time_point now, Duration d) {
-    using wide = std::chrono::duration<double>;
-    if (wide(d) >= wide(clock::time_point::max() - now)) {
-      return clock::time_point::max();
-    }
-    return now + std::chrono::ceil<clock::duration>(d);
-  }
+  Duration limit;
+  clock::time_point time_point() const { return saturated_add<clock>(clock::now(), limit); }
 };
 template <class Clock, class Duration>
 struct deadline_at {
@@ -214,9 +215,9 @@ class wait_operation final : W, wait_service::entry {
     if constexpr (boost::asio::can_query_v<const Executor&, boost::asio::execution::context_t>) {
       enlist(boost::asio::query(executor_, boost::asio::execution::context));
     }
-    auto slot = boost::asio::get_associated_cancellation_slot(handler_);
-    if (slot.is_connected()) {
-      slot.template emplace<canceller>(*this);
+    auto cancellation = boost::asio::get_associated_cancellation_slot(handler_);
+    if (cancellation.is_connected()) {
+      cancellation.template emplace<canceller>(*this);
     }
     if constexpr (is_timed) {
       timer_.expires_at(deadline.time_point());
@@ -261,9 +262,9 @@ class wait_operation final : W, wait_service::entry {
         return;  // a condition whose predicate is false: the wait goes on
       }
     }
-    auto slot = boost::asio::get_associated_cancellation_slot(handler_);
-    if (slot.is_connected()) {
-      slot.clear();
+    auto cancellation = boost::asio::get_associated_cancellation_slot(handler_);
+    if (cancellation.is_connected()) {
+      cancellation.clear();
     }
     if constexpr (is_timed) {
       timer_.cancel();
@@ -329,7 +330,7 @@ class wait_operation final : W, wait_service::entry {
     return handler;
   }
   void destroy() noexcept {
-    const work_type work = std::move(work_);
+    [[maybe_unused]] const work_type work = std::move(work_);
     Handler handler(std::move(handler_));  // outlives the memory that its allocator frees
     delete_this();
   }
