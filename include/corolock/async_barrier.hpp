@@ -4,7 +4,7 @@
 
 // A meeting point of n tasks.
 //
-//   async_barrier, local_async_barrier    the barrier; the local one is for one thread or one strand
+//   async_barrier, local_async_barrier    the barrier; the local one is for one thread
 
 #include <corolock/detail/awaiter.hpp>
 #include <corolock/diagnostics.hpp>
@@ -40,11 +40,11 @@ struct barrier_statistics {
 /// **When.** Tasks work in phases, and none may begin a phase before all have ended the last one.
 /// **When not.** To wait for tasks to finish, await them; to wait for one fact, use async_event.
 ///
-/// | state                   | async_arrive_and_wait        | reset             | abort             |
-/// |-------------------------|------------------------------|-------------------|-------------------|
-/// | fewer than n - 1 wait   | waits                        | waiters: broken   | waiters: broken; is broken |
-/// | n - 1 wait              | all n go on; nobody waits    | waiters: broken   | waiters: broken; is broken |
-/// | broken                  | errc::broken, no suspension  | works again       | nothing           |
+/// | state | async_arrive_and_wait | reset | abort |
+/// |---|---|---|---|
+/// | fewer than n - 1 wait | waits | waiters: broken | waiters: broken; is broken |
+/// | n - 1 wait | all n go on; nobody waits | waiters: broken | waiters: broken; is broken |
+/// | broken | errc::broken, no suspension | works again | nothing |
 ///
 /// **Order.** The n tasks are resumed in the order of their arrival, and that is their index:
 /// 0 to n - 1, each once, whoever was stopped meanwhile. The next n may arrive at once.

@@ -108,10 +108,10 @@ struct condition_statistics {
 /// "the queue is not empty", "fewer than n are connected".
 /// **When not.** For a fact that happens once use async_event, to count use async_semaphore.
 ///
-/// | state          | async_wait(guard)                 | notify_one                  | notify_all |
-/// |----------------|-----------------------------------|-----------------------------|------------|
-/// | no waiters     | the lock is released; waits       | nothing                     | nothing    |
-/// | waiters        | the lock is released; waits       | the first waits for the lock | all wait for the lock, in order |
+/// | state | async_wait(guard) | notify_one | notify_all |
+/// |---|---|---|---|
+/// | no waiters | the lock is released; waits | nothing | nothing |
+/// | waiters | the lock is released; waits | the first queues for the lock | all do, in order |
 ///
 /// However a wait ends, the guard holds the lock again when the task goes on.
 ///

@@ -112,14 +112,14 @@ struct keys_waiter : keyed_waiter<Key, Compare, Diagnostics> {
 //   destroy after unlock   Whoever frees or hands over a key does so with the map locked. After it
 //                          has unlocked the map it touches only the nodes that it took out, and the
 //                          waiters of its wake_list. (Stress.AKeyedMutexIsDestroyedByTheNextOwner)
-//   several keys           A request holds its first keys and queues for the next one, or holds all.
-//                          Whoever grants it a key advances it, with the map locked; so whenever the
-//                          map is unlocked a waiter stands in exactly one queue, and a stop or a
-//                          destruction finds it there.
+//   several keys           A request holds its first keys and queues for the next one, or holds
+//                          all. Whoever grants it a key advances it, with the map locked; so
+//                          whenever the map is unlocked a waiter stands in exactly one queue, and a
+//                          stop or a destruction finds it there.
 //   memory                 A node that is not needed any more goes to the slot of the key that was
-//                          released, and is freed there after the map is unlocked: the slot of a held
-//                          key is empty, and a release leaves one node, its own entry or the one that
-//                          the new holder did not need.
+//                          released, and is freed there after the map is unlocked: the slot of a
+//                          held key is empty, and a release leaves one node, its own entry or the
+//                          one that the new holder did not need.
 template <class Key, class Threading, class Compare, class Diagnostics>
 class keyed_queue {
  public:
@@ -209,8 +209,8 @@ class keyed_queue {
 
 }  // namespace detail
 
-/// The grant of one key. It unlocks the key when it is destroyed, and when another guard is assigned
-/// to it. Movable, not copyable; an empty guard owns nothing.
+/// The grant of one key. It unlocks the key when it is destroyed, and when another guard is
+/// assigned to it. Movable, not copyable; an empty guard owns nothing.
 template <class Mutex>
 class [[nodiscard("a dropped guard unlocks at once")]] basic_keyed_guard {
  public:
@@ -304,8 +304,8 @@ struct keyed_mutex_statistics {
   std::size_t waiters = 0;  ///< for any key
 };
 
-/// A lock for each key, first come, first served at each. An entry exists exactly as long as its key
-/// is held or waited for, so the keys may be unbounded: addresses, user ids, URLs.
+/// A lock for each key, first come, first served at each. An entry exists exactly as long as its
+/// key is held or waited for, so the keys may be unbounded: addresses, user ids, URLs.
 ///
 /// **When.** Tasks may work on different things at once, but only one on each thing, and the things
 /// come and go.
@@ -313,30 +313,30 @@ struct keyed_mutex_statistics {
 /// waiting for another by a second async_lock(), because two tasks may do so in opposite orders and
 /// wait for each other for ever: async_lock_all() takes both.
 ///
-/// | state of the key | async_lock          | try_lock | unlock                   | destroy   |
-/// |------------------|---------------------|----------|--------------------------|-----------|
-/// | free: no entry   | held, no suspension | a guard  | (no guard owns it)       | fine      |
-/// | held             | queues              | empty    | free, the entry ends     | *contract violation* |
-/// | held, waiters    | queues              | empty    | held by the first waiter | *contract violation* |
+/// | state of the key | async_lock | try_lock | unlock | destroy |
+/// |---|---|---|---|---|
+/// | free: no entry | held, no suspension | a guard | (no guard owns it) | fine |
+/// | held | queues | empty | free, the entry ends | *contract violation* |
+/// | held, waiters | queues | empty | held by the first waiter | *contract violation* |
 ///
 /// async_lock_all() sorts the keys by Compare, leaves out duplicates, and acquires one after the
-/// other. As everybody does so in the same order, no two tasks can wait for each other. Meanwhile it
-/// holds the keys that it has already.
+/// other. As everybody does so in the same order, no two tasks can wait for each other. Meanwhile
+/// it holds the keys that it has already.
 ///
-/// **Order.** FIFO for each key, try_lock() included. A request for several keys stands in the queue
-/// of one key at a time: at the next key it arrives when it has got the one before.
+/// **Order.** FIFO for each key, try_lock() included. A request for several keys stands in the
+/// queue of one key at a time: at the next key it arrives when it has got the one before.
 /// **Resumption.** As async_mutex.
-/// **Cancellation.** Total: a wait that is stopped, or whose frame is destroyed, leaves its queue and
-/// unlocks the keys that it held already. A grant to a task that is stopped before it ran is passed
-/// on.
+/// **Cancellation.** Total: a wait that is stopped, or whose frame is destroyed, leaves its queue
+/// and unlocks the keys that it held already. A grant to a task that is stopped before it ran is
+/// passed on.
 /// **Memory order.** What was done before a key is unlocked is seen by its next owner.
 /// **Thread safety.** Distinct objects: safe. Shared objects: safe; of the local one: unsafe.
 /// **Lifetime.** It outlives its waiters and its guards. It may be destroyed as soon as no key is
 /// held, as async_mutex.
 /// **Exceptions.** What the copy of a key, the comparison of two keys of one request, or the
-/// allocation throws leaves async_lock(), async_lock_all() and try_lock(), and nothing has happened.
-/// Comparing a key with those in the map must not throw; Compare and the keys' destructors must not
-/// use the mutex.
+/// allocation throws leaves async_lock(), async_lock_all() and try_lock(), and nothing has
+/// happened. Comparing a key with those in the map must not throw; Compare and the keys'
+/// destructors must not use the mutex.
 /// **Cost.** One allocation per key of a request, of an entry, before it queues, and one more for
 /// each async_lock_all(); O(log entries) per key. All keys share a short blocking lock.
 /// **See also.** async_mutex, guarded.

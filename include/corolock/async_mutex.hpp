@@ -82,11 +82,11 @@ struct mutex_statistics {
 /// **When not.** If nothing is awaited while it is held, use std::mutex (several threads) or
 /// nothing at all (one thread: such a section is atomic already).
 ///
-/// | state            | async_lock        | try_lock | unlock                   | destroy   |
-/// |------------------|-------------------|----------|--------------------------|-----------|
-/// | free             | held, no suspension | a guard | *contract violation*    | fine      |
-/// | held             | queues            | empty    | free                     | *contract violation* |
-/// | held, waiters    | queues            | empty    | held by the first waiter | *contract violation* |
+/// | state | async_lock | try_lock | unlock | destroy |
+/// |---|---|---|---|---|
+/// | free | held, no suspension | a guard | *contract violation* | fine |
+/// | held | queues | empty | free | *contract violation* |
+/// | held, waiters | queues | empty | held by the first waiter | *contract violation* |
 ///
 /// **Order.** FIFO: a newcomer never overtakes a queued waiter, try_lock() included. A waiter that
 /// is stopped or destroyed gives up its place.

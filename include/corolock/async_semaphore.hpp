@@ -89,11 +89,11 @@ struct semaphore_statistics {
 /// **When not.** At most n per second is a rate_limiter. One at a time is an async_mutex, whose
 /// guard says so.
 ///
-/// | state              | async_acquire(n) | try_acquire(n) | release(n)                     |
-/// |--------------------|------------------|----------------|--------------------------------|
-/// | n free, no waiters | n fewer free     | a permit       | n more free                    |
-/// | fewer free, or waiters | queues       | empty          | n more free, then the first waiters get theirs |
-/// | closed             | errc::closed     | empty          | n more free                    |
+/// | state | async_acquire(n) | try_acquire(n) | release(n) |
+/// |---|---|---|---|
+/// | n free, no waiters | n fewer free | a permit | n more free |
+/// | fewer free, or waiters | queues | empty | n more free, then the first waiters get theirs |
+/// | closed | errc::closed | empty | n more free |
 ///
 /// **Order.** FIFO by arrival, whatever the weights: a large request at the head is not overtaken
 /// by a small one behind it. When the head is stopped or destroyed, those behind it are looked at

@@ -94,12 +94,12 @@ struct shared_mutex_statistics {
 /// **When not.** Sections that are short or mostly write are better off with async_mutex. A reader
 /// that asks for the lock again while it holds it may wait for ever: a writer may stand between.
 ///
-/// | state               | async_lock | async_lock_shared | unlock, unlock_shared            |
-/// |---------------------|------------|-------------------|----------------------------------|
-/// | free                | written    | read by 1         | *contract violation*             |
-/// | read by n, no waiters | queues   | read by n + 1     | read by n - 1, or free           |
-/// | read by n, waiters  | queues     | queues            | read by n - 1; at 0 the first waiter |
-/// | written             | queues     | queues            | the first waiter; with a reader, all readers right behind it |
+/// | state | async_lock | async_lock_shared | unlock, unlock_shared |
+/// |---|---|---|---|
+/// | free | written | read by 1 | *contract violation* |
+/// | read by n, no waiters | queues | read by n + 1 | read by n - 1, or free |
+/// | read by n, waiters | queues | queues | read by n - 1; at 0 the first waiter |
+/// | written | queues | queues | the first waiter; with a reader, all readers right behind it |
 ///
 /// try_lock() and try_lock_shared() succeed where the wait would not queue.
 ///

@@ -35,8 +35,8 @@ struct rate_waiter : recorded_waiter<Diagnostics> {
 };
 
 // The generic cell rate algorithm of ITU-T I.371 (also in the ATM Forum's traffic management
-// specification), which gives it in two equivalent forms. One unit may come every T = per / permits;
-// a request of n units conforms at time t if
+// specification), which gives it in two equivalent forms. One unit may come every T = per /
+// permits; a request of n units conforms at time t if
 //
 //   virtual scheduling           max(TAT, t) + n T <= t + burst T, and then TAT = max(TAT, t) + n T
 //   continuous leaky bucket      X(t) + n T <= burst T, and then X = X(t) + n T
@@ -149,17 +149,17 @@ struct rate_limiter_statistics {
   std::size_t waiters = 0;
 };
 
-/// Lets in `permits` units per `per`, and up to `burst` of them at once after a pause: in any time of
-/// length w at most burst + w * permits / per units. Python has none; aiolimiter is near to it.
+/// Lets in `permits` units per `per`, and up to `burst` of them at once after a pause: in any time
+/// of length w at most burst + w * permits / per units. Python has none; aiolimiter is near to it.
 ///
 /// **When.** At most n requests per second may go to an endpoint.
 /// **When not.** At most n at once is an async_semaphore; often both are needed.
 ///
-/// | state                      | async_acquire(n)    | try_acquire(n) | release_due()           |
-/// |----------------------------|---------------------|----------------|-------------------------|
-/// | n units free, no waiters   | let in, no suspension | true         | nullopt                 |
-/// | fewer free, no waiters     | queues              | false          | nullopt                 |
-/// | waiters                    | queues              | false          | lets in those that are due, and tells when the next one is |
+/// | state | async_acquire(n) | try_acquire(n) | release_due() |
+/// |---|---|---|---|
+/// | n units free, no waiters | let in, no suspension | true | nullopt |
+/// | fewer free, no waiters | queues | false | nullopt |
+/// | waiters | queues | false | lets in those that are due, and tells when the next one is |
 ///
 /// **The timer is yours.** The core has no timers. A wait that queues is let in by release_due():
 /// call it when a task has queued, and again at the time that it returned. (The Asio front end has
@@ -168,8 +168,8 @@ struct rate_limiter_statistics {
 /// **The rate** is kept exactly, by the generic cell rate algorithm in whole numbers: a unit every
 /// per / permits on average even where that is not a whole number of ticks. due() rounds up to the
 /// next tick of the clock, so nobody is let in early.
-/// **Order.** FIFO by arrival, whatever the weights; try_acquire() never overtakes a waiter, not even
-/// one that is due. When the head is stopped or destroyed, those behind it move up.
+/// **Order.** FIFO by arrival, whatever the weights; try_acquire() never overtakes a waiter, not
+/// even one that is due. When the head is stopped or destroyed, those behind it move up.
 /// **Resumption.** As async_mutex: by whoever calls release_due().
 /// **Cancellation.** Total. Units granted to a task that is stopped or destroyed before it ran are
 /// returned, as far as the rate permits: not those whose place later requests have used already.
@@ -192,8 +192,8 @@ class basic_rate_limiter {
   using waiter_type = detail::rate_waiter<Diagnostics>;
   static constexpr bool wait_may_end = false;
 
-  /// rate_limiter<> limit(10, 1s, 5): ten per second, five at once after a pause. It begins with the
-  /// whole burst. Precondition: all are positive, and burst * per fits twice into the clock's
+  /// rate_limiter<> limit(10, 1s, 5): ten per second, five at once after a pause. It begins with
+  /// the whole burst. Precondition: all are positive, and burst * per fits twice into the clock's
   /// duration (in nanoseconds: 4.6e9 units per second, or 53,000 per day).
   template <class... Args>
     requires(std::is_constructible_v<Diagnostics, Args...>)
@@ -254,8 +254,8 @@ class basic_rate_limiter {
     return next;
   }
 
-  /// When a request of `units` made now would be let in, given those that wait: now, or later. For a
-  /// refusal that says when to come back. Precondition: units <= burst.
+  /// When a request of `units` made now would be let in, given those that wait: now, or later. For
+  /// a refusal that says when to come back. Precondition: units <= burst.
   [[nodiscard]] time_point due(std::size_t units = 1) const noexcept {
     require_possible(units);
     auto& queue = const_cast<detail::wait_queue<Threading>&>(queue_);
@@ -356,8 +356,8 @@ using local_rate_limiter = basic_rate_limiter<Clock, single_threaded>;
 namespace detail {
 
 // A wait by a task that has a timer of its own, as the Asio front end's. Such tasks take turns by a
-// mutex, so that one timer at a time runs; the one whose turn it is has a place among the waiters of
-// the queue, and lets in those before it while it looks after itself:
+// mutex, so that one timer at a time runs; the one whose turn it is has a place among the waiters
+// of the queue, and lets in those before it while it looks after itself:
 //
 //   if (limiter.try_acquire(units)) return;
 //   rate_turn turn(limiter, units);                from now on newcomers queue

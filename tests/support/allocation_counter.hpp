@@ -3,8 +3,8 @@
 #pragma once
 
 // Counts what operator new allocates. The header replaces the global operators, so one file of an
-// executable may include it, and all tests that count stand in that file. (A sanitizer has operators
-// of its own: there it tells us of every allocation, malloc's too.)
+// executable may include it, and all tests that count stand in that file. (A sanitizer has
+// operators of its own: there it tells us of every allocation, malloc's too.)
 //
 //   const allocation_counter allocations;
 //   ...

@@ -22,8 +22,8 @@
 // touched only by the initiating function and on the handler's executor.
 // **Memory.** One operation, from the handler's associated allocator; Asio's recycled memory if it
 // has none.
-// **Lifetime.** The lock outlives the wait. When the handler's execution context is destroyed first,
-// the wait leaves the queue and its handler is destroyed.
+// **Lifetime.** The lock outlives the wait. When the handler's execution context is destroyed
+// first, the wait leaves the queue and its handler is destroyed.
 // **Without an executor.** A handler that has none, such as a plain callback, runs on the
 // system_executor; bind_executor gives it one.
 

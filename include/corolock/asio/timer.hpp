@@ -2,8 +2,8 @@
 // Copyright (c) 2026 the corolock developers
 #pragma once
 
-// corolock::asio::timer: the timer that all time on Asio goes through, so that the schedule explorer
-// can put a virtual one in its place.
+// corolock::asio::timer: the timer that all time on Asio goes through, so that the schedule
+// explorer can put a virtual one in its place.
 
 #include <corolock/detail/config.hpp>
 

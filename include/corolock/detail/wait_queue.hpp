@@ -22,7 +22,8 @@
 //                          (Stress.DestroyAfterUnlock*)
 //   grant, cancel, destroy are serialised by the open queue. A stop callback may open it because
 //                          its waiter cannot leave await_resume before the callback has returned.
-//                          (Stress.CancelRacesUnlock, Stress.FramesDestroyedAgainstAForeignUnlocker)
+//                          (Stress.CancelRacesUnlock,
+//                          Stress.FramesDestroyedAgainstAForeignUnlocker)
 //   enqueue, unlock        Both open the queue: an unlocker sees the waiter, or the waiter sees the
 //                          free lock. There is no window between them. (Stress.MixedOperations)
 //   memory order           Opening acquires what closing released, so all that was done before an

@@ -8,12 +8,12 @@
 //
 // A waiter is in exactly one of these states:
 //
-//   idle      not in any queue                        touched by its own task only
-//   queued    in the queue of a primitive             touched by whoever has that queue open
-//   granted   it has been given what it waited for    touched by its own task, and by the one thread
-//             and will be resumed                     that wakes it until it has handed it on
-//   ended     it was taken out of the queue with an   as granted
-//             errc and will be resumed
+//   idle      not in any queue                       touched by its own task only
+//   queued    in the queue of a primitive            touched by whoever has that queue open
+//   granted   it has been given what it waited for   touched by its own task, and by the one thread
+//             and will be resumed                    that wakes it until it has handed it on
+//   ended     it was taken out of the queue with     as granted
+//             an errc and will be resumed
 //
 // A plain waiter (a coroutine that waits for a mutex without a stop token and without an executor)
 // needs no more than its link to tell these apart: nobody but the thread that grants can end its
@@ -189,8 +189,8 @@ inline constinit thread_local const extended_waiter* this_thread_posts = nullptr
 #endif
 
 // `pending` goes after the executor has the resumption: a task that is destroyed on its executor
-// waits for that, so that the executor can find and drop the resumption; a resumption that is called
-// waits for it too, so that the node is still there.
+// waits for that, so that the executor can find and drop the resumption; a resumption that is
+// called waits for it too, so that the node is still there.
 template <class Threading, class Executor>
 void post_to_executor(extended_waiter& n, wait_status outcome) noexcept {
 #if COROLOCK_ASSERTIONS

@@ -5,8 +5,8 @@
 // How a waiting operation is started, by any completion token.
 //
 // For use_awaitable, and as_tuple or redirect_error around it, the result is an awaitable that
-// first tries to enter: an uncontended acquire returns its grant without a handler, an allocation of
-// an operation, or a turn of the scheduler. Any other token gets the general operation, whose
+// first tries to enter: an uncontended acquire returns its grant without a handler, an allocation
+// of an operation, or a turn of the scheduler. Any other token gets the general operation, whose
 // handler, by Asio's rule, never runs inside the initiating function.
 
 #include <corolock/asio/detail/wait_operation.hpp>

@@ -162,8 +162,8 @@ struct work_for<wait_allocator<T>, Executor> {
   explicit work_for(const Executor&) noexcept {}
 };
 
-// `Executor` is the handler's associated executor, or what that one wraps, and `Allocator` where the
-// operation lives: see start_wait.
+// `Executor` is the handler's associated executor, or what that one wraps, and `Allocator` where
+// the operation lives: see start_wait.
 template <class P, class W, class Deadline, class Handler, class Executor, class Allocator>
 class wait_operation final : W, wait_service::entry {
   using threading = typename P::threading;
