@@ -148,8 +148,8 @@ TYPED_TEST(Diagnostics, EventConditionAndBarrierCountTheirWaits) {
 
   typename TestFixture::mutex m("users");
   corolock::basic_async_condition<TypeParam, diagnostics> c("changed");
-  auto wait_for = [](auto& mutex, auto& condition) -> task<> {
-    auto g = co_await mutex.async_lock();
+  auto wait_for = [](auto& lock, auto& condition) -> task<> {
+    auto g = co_await lock.async_lock();
     co_await condition.async_wait(g);
   };
   auto w = started(wait_for(m, c));
