@@ -30,45 +30,45 @@ using names = std::vector<std::string>;
 template <class Threading>
 class AsyncKeyedMutex : public testing::Test {
  protected:
-  using mutex = corolock::basic_async_keyed_mutex<std::string, Threading>;
-  using guard = typename mutex::guard_type;
-  using keys_guard = typename mutex::keys_guard_type;
+  using mutex_type = corolock::basic_async_keyed_mutex<std::string, Threading>;
+  using guard = typename mutex_type::guard_type;
+  using keys_guard = typename mutex_type::keys_guard_type;
 
   // Tasks that end with the guard in their result; the test decides when it is dropped.
-  static task<guard> lock(mutex& m, std::string key) {
+  static task<guard> lock(mutex_type& m, std::string key) {
     guard g = co_await m.async_lock(std::move(key));
     co_return g;
   }
-  static task<guard> lock_on(mutex& m, manual_executor& e, std::string key) {
+  static task<guard> lock_on(mutex_type& m, manual_executor& e, std::string key) {
     guard g = co_await m.async_lock(std::move(key)).on(e);
     co_return g;
   }
-  static task<corolock::outcome<guard>> lock_on(mutex& m, manual_executor& e, std::string key,
+  static task<corolock::outcome<guard>> lock_on(mutex_type& m, manual_executor& e, std::string key,
                                                 std::stop_token token) {
     corolock::outcome<guard> g = co_await m.async_lock(std::move(key), token).on(e);
     co_return g;
   }
-  static task<keys_guard> lock_all(mutex& m, names keys) {
+  static task<keys_guard> lock_all(mutex_type& m, names keys) {
     keys_guard g = co_await m.async_lock_all(keys);
     co_return g;
   }
-  static task<keys_guard> lock_all_on(mutex& m, manual_executor& e, names keys) {
+  static task<keys_guard> lock_all_on(mutex_type& m, manual_executor& e, names keys) {
     keys_guard g = co_await m.async_lock_all(keys).on(e);
     co_return g;
   }
-  static task<corolock::outcome<keys_guard>> lock_all_on(mutex& m, manual_executor& e, names keys,
-                                                         std::stop_token token) {
+  static task<corolock::outcome<keys_guard>> lock_all_on(mutex_type& m, manual_executor& e,
+                                                         names keys, std::stop_token token) {
     corolock::outcome<keys_guard> g = co_await m.async_lock_all(keys, token).on(e);
     co_return g;
   }
 
   // Locks, records, unlocks.
-  static task<> append(mutex& m, std::string key, std::vector<int>& order, int id) {
+  static task<> append(mutex_type& m, std::string key, std::vector<int>& order, int id) {
     const guard g = co_await m.async_lock(std::move(key));
     order.push_back(id);
   }
   // Locks, unlocks, then does something, while it still runs on the trampoline.
-  static task<> locked_then(mutex& m, std::string key, std::function<void()> f) {
+  static task<> locked_then(mutex_type& m, std::string key, std::function<void()> f) {
     {
       const guard g = co_await m.async_lock(std::move(key));
     }
@@ -82,7 +82,7 @@ class AsyncKeyedMutex : public testing::Test {
     }
     return keys;
   }
-  static std::size_t waiters(const mutex& m) { return m.statistics().waiters; }
+  static std::size_t waiters(const mutex_type& m) { return m.statistics().waiters; }
 
   manual_executor executor_;
   std::vector<int> order_;
@@ -92,7 +92,7 @@ TYPED_TEST_SUITE(AsyncKeyedMutex, corolock_test::policies, corolock_test::policy
 // ----------------------------------------------------------------------------------- one key
 
 TYPED_TEST(AsyncKeyedMutex, LocksAFreeKeyWithoutSuspending) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   auto t = started(this->lock(m, "a"));
   ASSERT_TRUE(t.done());
   const auto g = t.result();
@@ -103,7 +103,7 @@ TYPED_TEST(AsyncKeyedMutex, LocksAFreeKeyWithoutSuspending) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, DifferentKeysDoNotWaitForEachOther) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   const auto a = started(this->lock(m, "a"));
   const auto b = started(this->lock(m, "b"));
   EXPECT_TRUE(a.done());
@@ -112,7 +112,7 @@ TYPED_TEST(AsyncKeyedMutex, DifferentKeysDoNotWaitForEachOther) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, TheSameKeyIsHeldByOneTaskAtATime) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   auto a = m.try_lock("a");
   const auto t = started(this->lock(m, "a"));
   EXPECT_FALSE(t.done());
@@ -124,7 +124,7 @@ TYPED_TEST(AsyncKeyedMutex, TheSameKeyIsHeldByOneTaskAtATime) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, WaitersOfAKeyAreServedInOrderOfArrival) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   auto g = m.try_lock("a");
   std::vector<task<>> tasks;
   for (int id = 0; id < 5; ++id) {
@@ -135,7 +135,7 @@ TYPED_TEST(AsyncKeyedMutex, WaitersOfAKeyAreServedInOrderOfArrival) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, TryLockDoesNotOvertakeAWaiterThatHasBeenGrantedTheKey) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   auto g = m.try_lock("a");
   const auto t = started(this->lock_on(m, this->executor_, "a"));
   g.unlock();
@@ -148,7 +148,7 @@ TYPED_TEST(AsyncKeyedMutex, TryLockDoesNotOvertakeAWaiterThatHasBeenGrantedTheKe
 // ----------------------------------------------------------------------------------- entries
 
 TYPED_TEST(AsyncKeyedMutex, AnEntryLivesAsLongAsItsKeyIsHeldOrWaitedFor) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   EXPECT_EQ(m.size(), 0U);
   auto g = m.try_lock("a");
   auto t = started(this->lock_on(m, this->executor_, "a"));
@@ -162,7 +162,7 @@ TYPED_TEST(AsyncKeyedMutex, AnEntryLivesAsLongAsItsKeyIsHeldOrWaitedFor) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, ARefusedTryLockLeavesTheEntryAsItWas) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   auto g = m.try_lock("a");
   EXPECT_FALSE(m.try_lock("a"));
   EXPECT_EQ(m.size(), 1U);
@@ -171,7 +171,7 @@ TYPED_TEST(AsyncKeyedMutex, ARefusedTryLockLeavesTheEntryAsItWas) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, TenThousandKeysLeaveNoEntryBehind) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   for (int i = 0; i < 10'000; ++i) {
     const auto t = started(this->append(m, std::to_string(i), this->order_, i));
     EXPECT_TRUE(t.done());
@@ -180,7 +180,7 @@ TYPED_TEST(AsyncKeyedMutex, TenThousandKeysLeaveNoEntryBehind) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, StatisticsCountEntriesAndWaiters) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   auto a = m.try_lock("a");
   auto b = m.try_lock("b");
   auto s = started(this->lock(m, "a"));
@@ -197,7 +197,7 @@ TYPED_TEST(AsyncKeyedMutex, StatisticsCountEntriesAndWaiters) {
 // ------------------------------------------------------------------------------------ guards
 
 TYPED_TEST(AsyncKeyedMutex, AMovedGuardUnlocksOnce) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   auto a = m.try_lock("a");
   auto b = std::move(a);
   EXPECT_FALSE(a);  // NOLINT(bugprone-use-after-move): that is the question
@@ -208,7 +208,7 @@ TYPED_TEST(AsyncKeyedMutex, AMovedGuardUnlocksOnce) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, AnAssignedGuardReleasesWhatItHeld) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   auto g = m.try_lock("a");
   g = m.try_lock("b");
   EXPECT_FALSE(m.is_locked("a"));
@@ -220,7 +220,7 @@ TYPED_TEST(AsyncKeyedMutex, AnAssignedGuardReleasesWhatItHeld) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, AnExceptionInTheSectionUnlocks) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   auto f = [](auto& mutex) -> task<> {
     const auto g = co_await mutex.async_lock("a");
     throw std::runtime_error("in the section");
@@ -233,7 +233,7 @@ TYPED_TEST(AsyncKeyedMutex, AnExceptionInTheSectionUnlocks) {
 // ------------------------------------------------------------------------------ cancellation
 
 TYPED_TEST(AsyncKeyedMutex, AStoppedTokenAcquiresNothing) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   std::stop_source stop;
   stop.request_stop();
   auto a = started(this->lock_on(m, this->executor_, "a", stop.get_token()));
@@ -244,14 +244,14 @@ TYPED_TEST(AsyncKeyedMutex, AStoppedTokenAcquiresNothing) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, AWaitThatMayBeStoppedLocksAFreeKeyWithoutSuspending) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   std::stop_source stop;
   auto a = started(this->lock_on(m, this->executor_, "a", stop.get_token()));
   EXPECT_EQ(a.result()->key(), "a");
 }
 
 TYPED_TEST(AsyncKeyedMutex, AStoppedHeadMakesRoomForTheNext) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   std::stop_source stop;
   auto g = m.try_lock("a");
   auto a = started(this->lock_on(m, this->executor_, "a", stop.get_token()));
@@ -266,7 +266,7 @@ TYPED_TEST(AsyncKeyedMutex, AStoppedHeadMakesRoomForTheNext) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, AWaiterStoppedInTheMiddleKeepsTheOrderOfTheOthers) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   std::stop_source stop;
   auto g = m.try_lock("a");
   const auto a = started(this->append(m, "a", this->order_, 1));
@@ -281,7 +281,7 @@ TYPED_TEST(AsyncKeyedMutex, AWaiterStoppedInTheMiddleKeepsTheOrderOfTheOthers) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, AGrantPassesOnWhenItsWaiterIsStoppedBeforeItRan) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   std::stop_source stop;
   auto g = m.try_lock("a");
   auto a = started(this->lock_on(m, this->executor_, "a", stop.get_token()));
@@ -296,7 +296,7 @@ TYPED_TEST(AsyncKeyedMutex, AGrantPassesOnWhenItsWaiterIsStoppedBeforeItRan) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, TheEntryEndsWhenTheOnlyWaiterIsStoppedAfterTheGrant) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   std::stop_source stop;
   auto g = m.try_lock("a");
   const auto a = started(this->lock_on(m, this->executor_, "a", stop.get_token()));
@@ -309,7 +309,7 @@ TYPED_TEST(AsyncKeyedMutex, TheEntryEndsWhenTheOnlyWaiterIsStoppedAfterTheGrant)
 // -------------------------------------------------------------------------- destroyed frames
 
 TYPED_TEST(AsyncKeyedMutex, AWaiterDestroyedInTheQueueLeavesIt) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   auto g = m.try_lock("a");
   auto a = started(this->lock(m, "a"));
   const auto b = started(this->append(m, "a", this->order_, 1));
@@ -323,7 +323,7 @@ TYPED_TEST(AsyncKeyedMutex, AWaiterDestroyedInTheQueueLeavesIt) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, AGrantedFrameThatIsDestroyedPassesTheKeyOn) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   auto g = m.try_lock("a");
   auto a = started(this->lock_on(m, this->executor_, "a"));
   const auto b = started(this->append(m, "a", this->order_, 1));
@@ -335,7 +335,7 @@ TYPED_TEST(AsyncKeyedMutex, AGrantedFrameThatIsDestroyedPassesTheKeyOn) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, AGrantedFrameThatIsDestroyedOnTheTrampolinePassesTheKeyOn) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   task<typename TestFixture::guard> b;
   auto g = m.try_lock("a");
   const auto a = started(this->locked_then(m, "a", [&] { b.destroy(); }));
@@ -349,7 +349,7 @@ TYPED_TEST(AsyncKeyedMutex, AGrantedFrameThatIsDestroyedOnTheTrampolinePassesThe
 // ------------------------------------------------------------------------------ several keys
 
 TYPED_TEST(AsyncKeyedMutex, LocksAllFreeKeysWithoutSuspending) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   auto t = started(this->lock_all(m, {"b", "c", "a"}));
   ASSERT_TRUE(t.done());
   auto g = t.result();
@@ -362,7 +362,7 @@ TYPED_TEST(AsyncKeyedMutex, LocksAllFreeKeysWithoutSuspending) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, LocksAKeyThatIsNamedTwiceOnce) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   auto t = started(this->lock_all(m, {"b", "a", "b", "a", "b"}));
   ASSERT_TRUE(t.done());
   auto g = t.result();
@@ -371,7 +371,7 @@ TYPED_TEST(AsyncKeyedMutex, LocksAKeyThatIsNamedTwiceOnce) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, AnEmptyRangeOfKeysIsGrantedAtOnce) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   auto t = started(this->lock_all(m, {}));
   ASSERT_TRUE(t.done());
   EXPECT_TRUE(t.result());
@@ -379,7 +379,7 @@ TYPED_TEST(AsyncKeyedMutex, AnEmptyRangeOfKeysIsGrantedAtOnce) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, WaitsForOneKeyAfterTheOtherAndHoldsThoseItHas) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   auto b = m.try_lock("b");
   auto d = m.try_lock("d");
   const auto t = started(this->lock_all(m, {"d", "c", "b", "a"}));
@@ -398,7 +398,7 @@ TYPED_TEST(AsyncKeyedMutex, WaitsForOneKeyAfterTheOtherAndHoldsThoseItHas) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, TwoTasksThatNameTheKeysInOppositeOrdersDoNotWaitForEachOther) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   auto f = [](auto& mutex, manual_executor& e, names keys, std::vector<int>& order,
               int id) -> task<> {
     for (int i = 0; i < 3; ++i) {
@@ -418,7 +418,7 @@ TYPED_TEST(AsyncKeyedMutex, TwoTasksThatNameTheKeysInOppositeOrdersDoNotWaitForE
 }
 
 TYPED_TEST(AsyncKeyedMutex, OneReleaseOfSeveralKeysServesTheWaitersOfEach) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   auto all = started(this->lock_all(m, {"a", "b", "c"})).result();
   const auto x = started(this->lock_all_on(m, this->executor_, {"a", "c"}));
   const auto y = started(this->lock_on(m, this->executor_, "b"));
@@ -433,7 +433,7 @@ TYPED_TEST(AsyncKeyedMutex, OneReleaseOfSeveralKeysServesTheWaitersOfEach) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, ASingleKeyWaitsForTheTaskThatHoldsItWithOthers) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   auto all = started(this->lock_all(m, {"a", "b"})).result();
   const auto t = started(this->append(m, "b", this->order_, 1));
   EXPECT_FALSE(m.try_lock("a"));
@@ -443,7 +443,7 @@ TYPED_TEST(AsyncKeyedMutex, ASingleKeyWaitsForTheTaskThatHoldsItWithOthers) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, AStopUnlocksTheKeysThatTheWaiterHoldsAlready) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   std::stop_source stop;
   auto c = m.try_lock("c");
   auto t = started(this->lock_all_on(m, this->executor_, {"a", "b", "c"}, stop.get_token()));
@@ -458,7 +458,7 @@ TYPED_TEST(AsyncKeyedMutex, AStopUnlocksTheKeysThatTheWaiterHoldsAlready) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, AStopUnlocksKeysThatWereHandedOverToTheWaiter) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   std::stop_source stop;
   auto a = m.try_lock("a");
   auto b = m.try_lock("b");
@@ -474,7 +474,7 @@ TYPED_TEST(AsyncKeyedMutex, AStopUnlocksKeysThatWereHandedOverToTheWaiter) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, AWaiterDestroyedInTheQueueUnlocksTheKeysThatItHolds) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   auto b = m.try_lock("b");
   auto t = started(this->lock_all(m, {"a", "b"}));
   const auto a = started(this->append(m, "a", this->order_, 1));
@@ -485,7 +485,7 @@ TYPED_TEST(AsyncKeyedMutex, AWaiterDestroyedInTheQueueUnlocksTheKeysThatItHolds)
 }
 
 TYPED_TEST(AsyncKeyedMutex, AllKeysPassOnWhenTheirWaiterIsStoppedBeforeItRan) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   std::stop_source stop;
   auto b = m.try_lock("b");
   auto t = started(this->lock_all_on(m, this->executor_, {"a", "b"}, stop.get_token()));
@@ -501,7 +501,7 @@ TYPED_TEST(AsyncKeyedMutex, AllKeysPassOnWhenTheirWaiterIsStoppedBeforeItRan) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, AllKeysPassOnWhenTheirGrantedFrameIsDestroyed) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   auto b = m.try_lock("b");
   auto t = started(this->lock_all_on(m, this->executor_, {"a", "b"}));
   const auto x = started(this->append(m, "a", this->order_, 1));
@@ -513,7 +513,7 @@ TYPED_TEST(AsyncKeyedMutex, AllKeysPassOnWhenTheirGrantedFrameIsDestroyed) {
 }
 
 TYPED_TEST(AsyncKeyedMutex, AReleaseMayAdvanceAWaiterToTheNextKeyThatItReleases) {
-  typename TestFixture::mutex m;
+  typename TestFixture::mutex_type m;
   auto all = started(this->lock_all(m, {"a", "b"})).result();
   const auto t = started(this->lock_all(m, {"a", "b"}));
   EXPECT_FALSE(t.done());
@@ -652,7 +652,7 @@ TYPED_TEST_SUITE(AsyncKeyedMutexDeathTest, corolock_test::policies, corolock_tes
 TYPED_TEST(AsyncKeyedMutexDeathTest, DestroyingItWhileAKeyIsHeldIsMisuse) {
   EXPECT_DEATH(
       {
-        std::optional<typename TestFixture::mutex> m(std::in_place);
+        std::optional<typename TestFixture::mutex_type> m(std::in_place);
         const auto g = m->try_lock("a");
         m.reset();
       },
