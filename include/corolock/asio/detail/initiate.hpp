@@ -38,7 +38,7 @@ struct request {
   using signature = typename completion<grant>::signature;
 
   P* primitive_;
-  std::tuple<Request...> arguments_;
+  [[no_unique_address]] std::tuple<Request...> arguments_;
 };
 
 template <class W, class P, class... Request>

@@ -188,7 +188,15 @@ class wait_operation final : W, wait_service::entry {
       std::allocator_traits<decltype(rebound)>::deallocate(rebound, op, 1);
       throw;
     }
-    op->begin(deadline);
+    try {
+      op->prepare(deadline);
+    } catch (...) {
+      op->delete_this();
+      throw;
+    }
+    if (!corolock::detail::begin_wait(op->primitive_, op->waiter())) {
+      op->post_completion();
+    }
   }
 
   allocator_type allocator() const noexcept { return allocator_; }
@@ -211,7 +219,7 @@ class wait_operation final : W, wait_service::entry {
     this->post_ = &wait_operation::woken;
   }
 
-  void begin(const Deadline& deadline) {
+  void prepare(const Deadline& deadline) {
     if constexpr (boost::asio::can_query_v<const Executor&, boost::asio::execution::context_t>) {
       enlist(boost::asio::query(executor_, boost::asio::execution::context));
     }
@@ -223,9 +231,6 @@ class wait_operation final : W, wait_service::entry {
       timer_.expires_at(deadline.time_point());
       parts_ = 2;
       timer_.async_wait(part_handler<wait_operation, timer_part>(*this));
-    }
-    if (!corolock::detail::begin_wait(primitive_, waiter())) {
-      post_completion();
     }
   }
 
@@ -284,6 +289,9 @@ class wait_operation final : W, wait_service::entry {
   }
   void drop(timer_part) noexcept {
     if (multi_threaded::fetch_add(parts_, -1, std::memory_order_acq_rel) == 1) {
+      if (!was_dropped_) {  // the wait has ended, but its completion waited for the timer's
+        corolock::detail::abandon_wait(primitive_, waiter());
+      }
       destroy();
     }
   }
