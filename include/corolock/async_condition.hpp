@@ -345,12 +345,16 @@ class basic_async_condition {
 
   template <class Predicate>
   static bool is_satisfied(predicate_waiter_type<Predicate>& n) noexcept {
+#if defined(__cpp_exceptions)
     try {
       return n.predicate_();
     } catch (...) {
       n.thrown_ = std::current_exception();
       return true;
     }
+#else
+    return n.predicate_();
+#endif
   }
 
   void notify(std::size_t count) noexcept {

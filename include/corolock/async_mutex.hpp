@@ -282,6 +282,13 @@ using local_async_mutex = basic_async_mutex<single_threaded>;
 using mutex_guard = async_mutex::guard_type;
 using local_mutex_guard = local_async_mutex::guard_type;
 
+static_assert(sizeof(async_mutex) == 2 * sizeof(void*) &&
+              sizeof(local_async_mutex) == 2 * sizeof(void*));
+static_assert(std::is_nothrow_default_constructible_v<async_mutex> &&
+              !std::is_move_constructible_v<async_mutex>);
+static_assert(std::is_nothrow_move_constructible_v<mutex_guard> &&
+              !std::is_copy_constructible_v<mutex_guard>);
+
 namespace detail {
 
 // co_await m.async_lock(): the hot path. Without an executor it is a plain waiter, whose link alone
