@@ -144,16 +144,8 @@ class basic_async_mutex {
 
   /// A guard if the mutex is free, else an empty one. Never waits.
   guard_type try_lock(call_site where = call_site::current()) noexcept {
-    detail::queue_word expected = detail::queue_empty;
-    if (!queue_.swap_word(expected, detail::queue_flag)) {
-      if (expected != detail::queue_busy) {
-        return guard_type();
-      }
-      const detail::queue_word w = queue_.open();
-      queue_.close(w == detail::queue_empty ? detail::queue_flag : w);
-      if (w != detail::queue_empty) {
-        return guard_type();
-      }
+    if (!try_enter()) {
+      return guard_type();
     }
     owned(typename Diagnostics::wait_record(where));
     return guard_type(*this);
@@ -193,6 +185,16 @@ class basic_async_mutex {
     }
     w = detail::queue_flag;
     return detail::wait_status::granted;
+  }
+  COROLOCK_ALWAYS_INLINE bool try_enter() noexcept {
+    detail::queue_word expected = detail::queue_empty;
+    return queue_.swap_word(expected, detail::queue_flag) ||
+           (expected == detail::queue_busy && try_enter_contended());
+  }
+  COROLOCK_COLD bool try_enter_contended() noexcept {
+    const detail::queue_word w = queue_.open();
+    queue_.close(w == detail::queue_empty ? detail::queue_flag : w);
+    return w == detail::queue_empty;
   }
   void left(detail::queue_word&, detail::wake_list<Threading>&) noexcept {}
   void give_up(waiter_type&) noexcept { pass_on(); }

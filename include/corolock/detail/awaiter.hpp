@@ -15,6 +15,7 @@
 //   give_up(n)                     n was granted and nobody will take the grant: pass it on
 //   take(n) -> grant               the grant, for the waiter's own task: a guard, an index, or void
 //   arrived(w, list)               optional; queue open: a waiter has been queued (async_barrier)
+//   try_enter() -> bool            optional: enter without opening the queue, if that is cheaper
 //
 // async_condition, whose waiters move to another queue, replaces begin_wait, end_wait, leave_queue
 // and settle by members of the same names.
@@ -65,6 +66,17 @@ struct core_access {
   template <class P, class W>
   static wait_status enter(P& p, queue_word& w, W& n) noexcept {
     return p.enter(w, n);
+  }
+  template <class P, class W>
+  static wait_status enter_now(P& p, W& n) noexcept {
+    if constexpr (requires { p.try_enter(); }) {
+      return p.try_enter() ? wait_status::granted : wait_status::queued;
+    } else {
+      queue_word w = p.queue_.open();
+      const wait_status s = p.enter(w, n);
+      p.queue_.close(w);
+      return s;
+    }
   }
   template <class P, class W>
   static void arrived(P& p, queue_word& w, W&, wake_list<typename P::threading>& list) noexcept {
@@ -131,11 +143,7 @@ wait_status enter_now(P& p, W& n) noexcept {
   if constexpr (own_protocol<P, W>) {
     return wait_status::queued;
   } else {
-    auto& queue = core_access::queue(p);
-    queue_word w = queue.open();
-    const wait_status s = core_access::enter(p, w, n);
-    queue.close(w);
-    return s;
+    return core_access::enter_now(p, n);
   }
 }
 
