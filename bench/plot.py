@@ -60,7 +60,7 @@ def panel(rows, title, top):
         x = LEFT + tick * step * scale
         out.append(line(x, body, x, bottom, FAINT))
         out.append(text(x, bottom + 15, f"{tick * step:g}", "middle", 11))
-    out.append(text(WIDTH - RIGHT + 8, bottom + 15, "ns", size=11))
+    out.append(text(WIDTH - 16, bottom + 15, "ns", "end", 11))
     for number, subject in enumerate(subjects):
         y = body + ROW * number + 4
         name = subject + (" (floor)" if subject in floors else "")
