@@ -234,6 +234,31 @@ TEST(Stress, SetAndResetRaceWaitsStopsAndDestruction) {
   }
 }
 
+TEST(Stress, TwoStopsThatSetEachOthersEventsBothReturn) {
+  // Each stop callback resumes its task inside itself, and that sets the event of the other task.
+  auto wait_and_set = [](corolock::async_event& mine, corolock::async_event& theirs,
+                         std::stop_token token, std::atomic<int>& ended) -> task<> {
+    static_cast<void>(co_await mine.async_wait(std::move(token)));
+    theirs.set();
+    ++ended;
+  };
+  for (std::size_t round = 0; round < rounds(200'000); round += batch) {
+    std::vector<std::array<corolock::async_event, 2>> events(batch);
+    std::vector<std::array<std::stop_source, 2>> stops(batch);
+    std::vector<task<>> tasks;
+    std::atomic<int> ended{0};
+    for (std::size_t i = 0; i < batch; ++i) {
+      auto& [a, b] = events[i];
+      tasks.push_back(started(wait_and_set(a, b, stops[i][0].get_token(), ended)));
+      tasks.push_back(started(wait_and_set(b, a, stops[i][1].get_token(), ended)));
+    }
+    side_by_side(
+        batch, [&](std::size_t i) { stops[i][0].request_stop(); },
+        [&](std::size_t i) { stops[i][1].request_stop(); });
+    ASSERT_EQ(ended.load(), static_cast<int>(2 * batch));
+  }
+}
+
 // ------------------------------------------------------------------ shared mutex, condition
 
 TEST(Stress, WritersAreAloneAndReadersSeeNoHalfWrittenPair) {

@@ -162,6 +162,19 @@ TYPED_TEST(AsyncCondition, NotifyWithTheLockHeldRunsNobodyUntilTheUnlock) {
   EXPECT_TRUE(t.done());
 }
 
+TYPED_TEST(AsyncCondition, ATaskThatNotifiesFromInsideTheLockThatTheWaitReleasedIsServed) {
+  // The wait unlocks, which runs the next owner at once; that one uses the condition.
+  auto g = this->mutex_.try_lock();
+  const auto a = started(this->wait(*this, 0));
+  const auto b = started(this->lock_then(*this, [&] {
+    this->condition_.notify_all();
+    this->order_.push_back(1);
+  }));
+  g.unlock();
+  EXPECT_TRUE(a.done() && b.done());
+  EXPECT_THAT(this->order_, ElementsAre(1, 0));
+}
+
 TYPED_TEST(AsyncCondition, NotifyNeedsNoLock) {
   this->condition_.notify_one();
   this->condition_.notify_all();
