@@ -86,11 +86,11 @@ class cell_rate {
                                time_point now) const noexcept {
     now = std::max(last_, now);
     // Each of those ahead is let in before the bucket is empty, so that nothing is lost in between.
-    const std::int64_t level = level_at(now) + cost(units);
-    if (ahead > static_cast<std::uint64_t>((max - level) / per_)) {
+    const std::int64_t alone = level_at(now) + cost(units) - cost(burst_);
+    if (ahead > static_cast<std::uint64_t>((max - std::max<std::int64_t>(alone, 0)) / per_)) {
       return time_point::max();
     }
-    const std::int64_t excess = level + cost(ahead) - cost(burst_);
+    const std::int64_t excess = alone + cost(ahead);
     if (excess <= 0) {
       return now;
     }
