@@ -8,7 +8,7 @@ usage: check_docs.py [--write]
   pages       say of which kind they are; a reference page has all headings, in their order
   tests       that a document names exist, in the file that it links
   code        a C++ block is a copy of code that is compiled and run, a synopsis has the functions
-              of its class, a Python block is Python
+              of its class, the class's state table is on its page, a Python block is Python
   comments    every function async_...() of the library has one
 
 --write copies the code into the documents. A block says where it comes from in a line before it:
@@ -216,6 +216,7 @@ def check_code(page: Page, write: bool):
                     yield number, f"a line that {name} does not have"
         else:
             yield from ((first, problem) for problem in check_synopsis(lines, source, name))
+            yield from ((first, problem) for problem in check_table(page, source, name))
     if changes:
         for first, end, wanted in reversed(changes):
             page.lines[first:end] = wanted
@@ -226,7 +227,7 @@ def check_code(page: Page, write: bool):
 
 
 def without_comments(text: str) -> str:
-    return re.sub(r"//[^\n]*", "", text)
+    return re.sub(r" *//[^\n]*", "", text)
 
 
 def matching(text: str, start: int) -> int:
@@ -325,6 +326,18 @@ def check_synopsis(lines: list[str], source: str, name: str):
             yield f"a synopsis of {class_name} without {function}"
         for function in sorted(functions - have[class_name]):
             yield f"a synopsis of {class_name} with {function}, which it does not have"
+
+
+def check_table(page: Page, source: str, name: str):
+    """The state table of a page is that of the class comment."""
+
+    def cells(row: str) -> list[str]:
+        return [" ".join(cell.replace("`", "").split()) for cell in row.strip("|").split("|")]
+
+    shown = [cells(line) for _, line in page.text if line.startswith("|")]
+    for row in re.findall(r"^/// (\|.*\|)$", source, re.MULTILINE):
+        if not re.fullmatch(r"[|-]+", row) and cells(row) not in shown:
+            yield f"a page without this row of the table in {name}: {row}"
 
 
 # --------------------------------------------------------------------------------------- comments
