@@ -113,8 +113,7 @@ auto enter_at_once(const request<P, W, Request...>& what, wait_status& s) {
   throw boost::system::system_error(error_of(s));
 }
 
-// The tokens that mean "this coroutine waits". Each says how it hands out a result that is there
-// at once, and by which token the coroutine waits for one that is not.
+// The tokens that mean "this coroutine waits", and how each hands out what a wait has come to.
 template <class Token>
 struct awaitable_token {
   static constexpr bool is_awaitable = false;
@@ -128,18 +127,16 @@ struct awaitable_token<boost::asio::use_awaitable_t<Executor>> {
 
   explicit awaitable_token(const boost::asio::use_awaitable_t<Executor>&) noexcept {}
 
-  void operator()(wait_status s) const { throw_unless_granted(s); }
-  template <class Grant>
-  Grant&& operator()(wait_status s, Grant&& grant) const {
-    throw_unless_granted(s);
-    return std::move(grant);
-  }
-  static void throw_unless_granted(wait_status s) {
+  void operator()(wait_status s) const {
     if (s != wait_status::granted) [[unlikely]] {
       throw_ended(s);
     }
   }
-  auto waiting_token() const noexcept { return boost::asio::deferred; }
+  template <class Grant>
+  Grant&& operator()(wait_status s, Grant&& grant) const {
+    (*this)(s);
+    return std::move(grant);
+  }
 };
 template <class Executor>
 struct awaitable_token<boost::asio::as_tuple_t<boost::asio::use_awaitable_t<Executor>>> {
@@ -156,7 +153,6 @@ struct awaitable_token<boost::asio::as_tuple_t<boost::asio::use_awaitable_t<Exec
   std::tuple<error_code, Grant> operator()(wait_status s, Grant&& grant) const {
     return {error_of(s), std::move(grant)};
   }
-  auto waiting_token() const noexcept { return boost::asio::as_tuple(boost::asio::deferred); }
 };
 template <class Executor>
 struct awaitable_token<boost::asio::redirect_error_t<boost::asio::use_awaitable_t<Executor>>> {
@@ -175,9 +171,6 @@ struct awaitable_token<boost::asio::redirect_error_t<boost::asio::use_awaitable_
     error_ = error_of(s);
     return std::move(grant);
   }
-  auto waiting_token() const noexcept {
-    return boost::asio::redirect_error(boost::asio::deferred, error_);
-  }
 
   error_code& error_;
 };
@@ -189,24 +182,30 @@ auto wait_in_awaitable(request<P, W, Request...> what, Deadline deadline,
         typename awaitable_token<Token>::template result<corolock::detail::grant_of<P, W>>,
         typename awaitable_token<Token>::executor> {
   using grant_type = corolock::detail::grant_of<P, W>;
-  wait_status s = wait_status::queued;
-  if constexpr (std::is_void_v<grant_type>) {
-    enter_at_once(what, s);
-    if (s != wait_status::queued) {
-      co_return token(s);
-    }
-  } else {
-    grant_type grant = enter_at_once(what, s);
-    if (s != wait_status::queued) {
-      co_return token(s, std::move(grant));
+  {
+    wait_status s = wait_status::queued;
+    if constexpr (std::is_void_v<grant_type>) {
+      enter_at_once(what, s);
+      if (s != wait_status::queued) {
+        co_return token(s);
+      }
+    } else {
+      grant_type grant = enter_at_once(what, s);
+      if (s != wait_status::queued) {
+        co_return token(s, std::move(grant));
+      }
     }
   }
   wait_memory memory;
-  auto waiting = token.waiting_token();
-  auto operation =
-      boost::asio::async_initiate<decltype(waiting), typename request<P, W, Request...>::signature>(
-          start_wait_in_frame{&memory}, waiting, std::move(what), std::move(deadline));
-  co_return co_await std::move(operation);
+  auto operation = boost::asio::async_initiate<const boost::asio::deferred_t,
+                                               typename completion<grant_type>::in_frame>(
+      start_wait_in_frame{&memory}, boost::asio::deferred, std::move(what), std::move(deadline));
+  if constexpr (std::is_void_v<grant_type>) {
+    co_return token(co_await std::move(operation));
+  } else {
+    std::tuple<wait_status, grant_type> result = co_await std::move(operation);
+    co_return token(std::get<0>(result), std::get<1>(std::move(result)));
+  }
 }
 
 template <class P, class W, class... Request, class Deadline, class Token>

@@ -84,15 +84,18 @@ inline error_code error_of(wait_status s) {
   }
 }
 
-// The signature of a wait's completion: void(error_code, grant), or void(error_code).
+// The signature of a wait's completion: void(error_code, grant), or void(error_code). A coroutine
+// that has the operation in its frame takes the bare status instead, see wait_in_awaitable.
 template <class Grant>
 struct completion {
   using signature = void(error_code, Grant);
+  using in_frame = void(wait_status, Grant);
   using tuple = std::tuple<error_code, Grant>;
 };
 template <>
 struct completion<void> {
   using signature = void(error_code);
+  using in_frame = void(wait_status);
   using tuple = std::tuple<error_code>;
 };
 
@@ -144,6 +147,11 @@ template <>
 struct timer_for<no_deadline> {
   using type = no_timer;
 };
+
+template <class Allocator>
+inline constexpr bool is_in_frame = false;
+template <class T>
+inline constexpr bool is_in_frame<wait_allocator<T>> = true;
 
 // Keeps the execution context from running out of work while the wait lasts. A coroutine does that
 // itself, for as long as it lives (co_spawn).
@@ -321,13 +329,21 @@ class wait_operation final : W, wait_service::entry {
         corolock::detail::core_access::take(primitive_, waiter());
       }
       Handler handler = release_handler();
-      std::move(handler)(error_of(s));
+      std::move(handler)(reported(s));
     } else {
       grant_type grant = s == wait_status::granted
                              ? corolock::detail::core_access::take(primitive_, waiter())
                              : grant_type();
       Handler handler = release_handler();
-      std::move(handler)(error_of(s), std::move(grant));
+      std::move(handler)(reported(s), std::move(grant));
+    }
+  }
+
+  static auto reported(wait_status s) {
+    if constexpr (is_in_frame<Allocator>) {
+      return s;
+    } else {
+      return error_of(s);
     }
   }
 
@@ -339,7 +355,8 @@ class wait_operation final : W, wait_service::entry {
   }
   void destroy() noexcept {
     [[maybe_unused]] const work_type work = std::move(work_);
-    Handler handler(std::move(handler_));  // outlives the memory that its allocator frees
+    // Outlives the memory that its allocator frees.
+    [[maybe_unused]] const Handler handler(std::move(handler_));
     delete_this();
   }
   void delete_this() noexcept {
