@@ -155,8 +155,7 @@ template <class Clock, class Threading, class Diagnostics, class Duration, class
 auto async_acquire_until(basic_rate_limiter<Clock, Threading, Diagnostics>& limiter,
                          std::size_t units, std::chrono::time_point<Clock, Duration> limit,
                          Token&& token) {
-  return asio::detail::acquire_units(limiter, units,
-                                     std::chrono::time_point_cast<typename Clock::duration>(limit),
+  return asio::detail::acquire_units(limiter, units, asio::detail::saturated_cast(limit),
                                      std::forward<Token>(token));
 }
 

@@ -9,13 +9,17 @@
 //
 //   the initiating thread   builds it, assigns the cancellation slot, arms the timer, and begins
 //                           the wait as its last act
-//   whoever grants          posts the completion to the handler's executor, and no more
+//   whoever grants          posts the completion to the handler's executor, then takes `pending` off
+//                           the status, and no more
 //   the handler's executor  everything else: the slot, the timer, the status, the handler
 //
 // The wait and the timer are its two parts; each ends exactly once, by being run or by being
 // dropped (an executor that is destroyed drops what it holds), and the last one to end delivers the
 // completion, or destroys the operation if a part was dropped. On a context with several threads
 // and without a strand the parts may end concurrently, so they are counted atomically.
+//
+// While the status is `pending`, neither does the completion go on, nor does the shutdown of the
+// handler's execution context: a thread that grants may still be in the call that posts to it.
 //
 // A cancellation or time-out that comes after the grant but before the completion has run passes
 // the grant on. A grant that nobody takes, because the completion is dropped, is given back.
@@ -32,6 +36,7 @@
 #include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/execution.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/prefer.hpp>
 #include <boost/asio/query.hpp>
 #include <boost/asio/recycling_allocator.hpp>
@@ -49,14 +54,33 @@ namespace asio::detail {
 using boost::system::error_code;
 using corolock::detail::wait_status;
 
-// now + limit, where hours::max() and the like are meant as "no limit" and must not overflow.
+// Limits such as hours::max() and time_point::max() are meant as "no limit", and must not overflow.
+// None is rounded down: nobody times out early.
+
+// now + limit; a limit below zero has passed now.
 template <class Clock, class Duration>
 typename Clock::time_point saturated_add(typename Clock::time_point now, Duration limit) {
   using seconds = std::chrono::duration<double>;
+  if (limit <= Duration::zero()) {
+    return now;
+  }
   if (seconds(limit) >= seconds(Clock::time_point::max() - now)) {
     return Clock::time_point::max();
   }
   return now + std::chrono::ceil<typename Clock::duration>(limit);
+}
+template <class Clock, class Duration>
+typename Clock::time_point saturated_cast(std::chrono::time_point<Clock, Duration> limit) {
+  using seconds = std::chrono::duration<double>;
+  using time_point = typename Clock::time_point;
+  const seconds since_epoch = limit.time_since_epoch();
+  if (since_epoch >= seconds(time_point::max().time_since_epoch())) {
+    return time_point::max();
+  }
+  if (since_epoch <= seconds(time_point::min().time_since_epoch())) {
+    return time_point::min();
+  }
+  return std::chrono::ceil<typename Clock::duration>(limit);
 }
 
 // The time given to a wait: none, a duration from its beginning, or a time point.
@@ -71,9 +95,7 @@ template <class Clock, class Duration>
 struct deadline_at {
   using clock = Clock;
   std::chrono::time_point<Clock, Duration> when;
-  typename Clock::time_point time_point() const {
-    return std::chrono::time_point_cast<typename Clock::duration>(when);
-  }
+  typename Clock::time_point time_point() const { return saturated_cast(when); }
 };
 
 inline error_code error_of(wait_status s) {
@@ -122,8 +144,8 @@ class part_handler {
     }
   }
 
-  using allocator_type = typename Operation::allocator_type;
-  allocator_type get_allocator() const noexcept { return op_->allocator(); }
+  using allocator_type = typename Operation::part_allocator_type;
+  allocator_type get_allocator() const noexcept { return op_->part_allocator(); }
 
   void operator()() { std::exchange(op_, nullptr)->run(Part()); }
   void operator()(error_code error) { std::exchange(op_, nullptr)->run(Part(), error); }
@@ -153,6 +175,10 @@ inline constexpr bool is_in_frame = false;
 template <class T>
 inline constexpr bool is_in_frame<wait_allocator<T>> = true;
 
+// The wait that this thread is posting the completion of just now.
+inline constinit thread_local const corolock::detail::extended_waiter* this_thread_completes =
+    nullptr;
+
 // Keeps the execution context from running out of work while the wait lasts. A coroutine does that
 // itself, for as long as it lives (co_spawn).
 template <class Allocator, class Executor>
@@ -181,7 +207,17 @@ class wait_operation final : W, wait_service::entry {
   static constexpr bool is_timed = !std::is_same_v<Deadline, no_deadline>;
 
  public:
-  using allocator_type = Allocator;
+  // Where an executor may keep a part. In the frame only if it keeps nothing else there, which might
+  // outlive the part, and so the frame: a strand does.
+  static auto part_allocator(const Allocator& allocator) noexcept {
+    if constexpr (is_in_frame<Allocator> &&
+                  !std::is_same_v<Executor, boost::asio::io_context::executor_type>) {
+      return boost::asio::recycling_allocator<void>();
+    } else {
+      return allocator;
+    }
+  }
+  using part_allocator_type = decltype(part_allocator(std::declval<const Allocator&>()));
 
   // Begins the wait. All that follows happens through the handler.
   template <class... Request>
@@ -196,18 +232,20 @@ class wait_operation final : W, wait_service::entry {
       std::allocator_traits<decltype(rebound)>::deallocate(rebound, op, 1);
       throw;
     }
+    bool has_to_wait = true;
     try {
-      op->prepare(deadline);
+      has_to_wait = op->prepare(deadline);
     } catch (...) {
+      op->clear_slot();
       op->delete_this();
       throw;
     }
-    if (!corolock::detail::begin_wait(op->primitive_, op->waiter())) {
+    if (!has_to_wait || !corolock::detail::begin_wait(op->primitive_, op->waiter())) {
       op->post_completion();
     }
   }
 
-  allocator_type allocator() const noexcept { return allocator_; }
+  part_allocator_type part_allocator() const noexcept { return part_allocator(allocator_); }
 
  private:
   template <class, class>
@@ -227,7 +265,8 @@ class wait_operation final : W, wait_service::entry {
     this->post_ = &wait_operation::woken;
   }
 
-  void prepare(const Deadline& deadline) {
+  // False if it has entered at once.
+  bool prepare(const Deadline& deadline) {
     if constexpr (boost::asio::can_query_v<const Executor&, boost::asio::execution::context_t>) {
       enlist(boost::asio::query(executor_, boost::asio::execution::context));
     }
@@ -236,10 +275,17 @@ class wait_operation final : W, wait_service::entry {
       cancellation.template emplace<canceller>(*this);
     }
     if constexpr (is_timed) {
+      // Before the timer is armed: only what has to wait can time out.
+      const wait_status s = corolock::detail::enter_now(primitive_, waiter());
+      if (s != wait_status::queued) {
+        this->status_ = s;
+        return false;
+      }
       timer_.expires_at(deadline.time_point());
       parts_ = 2;
       timer_.async_wait(part_handler<wait_operation, timer_part>(*this));
     }
+    return true;
   }
 
   // In the handler's cancellation slot. The wait leaves no trace, so every type of cancellation is
@@ -256,28 +302,28 @@ class wait_operation final : W, wait_service::entry {
 
   // By whoever granted or ended the wait.
   static void woken(corolock::detail::extended_waiter& n, wait_status outcome) noexcept {
-    auto& self = static_cast<wait_operation&>(static_cast<W&>(n));
-    threading::store(self.status_, outcome, std::memory_order_release);
-    self.post_completion();
+    const auto* const outer = std::exchange(this_thread_completes, &n);
+    static_cast<wait_operation&>(static_cast<W&>(n)).post_completion();
+    if (this_thread_completes == &n) {  // else it was dropped at once, and n is gone
+      threading::store(n.status_, outcome, std::memory_order_release);  // n may be gone
+    }
+    this_thread_completes = outer;
   }
   void post_completion() noexcept {
     const Executor executor = executor_;  // *this may be gone before the call returns
     boost::asio::prefer(boost::asio::require(executor, boost::asio::execution::blocking.never),
                         boost::asio::execution::relationship.fork,
-                        boost::asio::execution::allocator(allocator()))
+                        boost::asio::execution::allocator(part_allocator()))
         .execute(part_handler<wait_operation, wait_part>(*this));
   }
 
   // The parts, on the handler's executor.
   void run(wait_part) {
+    corolock::detail::wait_until_posted<threading>(waiter());
     if constexpr (requires { primitive_.recheck(waiter()); }) {
       if (!primitive_.recheck(waiter())) {
         return;  // a condition whose predicate is false: the wait goes on
       }
-    }
-    auto cancellation = boost::asio::get_associated_cancellation_slot(handler_);
-    if (cancellation.is_connected()) {
-      cancellation.clear();
     }
     if constexpr (is_timed) {
       timer_.cancel();
@@ -285,12 +331,19 @@ class wait_operation final : W, wait_service::entry {
     part_ended();
   }
   void run(timer_part, error_code error) {
-    if (!error) {
+    // A timer that has fired before it could be cancelled takes no grant away.
+    const bool waits = multi_threaded::load(parts_, std::memory_order_acquire) == 2;
+    if (!error && waits) {
       corolock::detail::end_wait(primitive_, waiter(), wait_status::timed_out);
     }
     part_ended();
   }
   void drop(wait_part) noexcept {
+    // A strand drops what is posted to it when its execution context has been shut down.
+    if (this_thread_completes == &waiter()) {
+      this_thread_completes = nullptr;
+      this->status_ = without_pending(this->status_);
+    }
     corolock::detail::abandon_wait(primitive_, waiter());
     was_dropped_ = true;
     part_ended();
@@ -321,7 +374,15 @@ class wait_operation final : W, wait_service::entry {
     }
   }
 
+  void clear_slot() {
+    auto cancellation = boost::asio::get_associated_cancellation_slot(handler_);
+    if (cancellation.is_connected()) {
+      cancellation.clear();
+    }
+  }
+
   void deliver() {
+    clear_slot();  // here and not before: until now a cancellation passes the grant on
     const wait_status s = corolock::detail::settle(primitive_, waiter());
     [[maybe_unused]] const work_type work = std::move(work_);  // until the handler has returned
     if constexpr (std::is_void_v<grant_type>) {
@@ -366,8 +427,8 @@ class wait_operation final : W, wait_service::entry {
     std::allocator_traits<decltype(rebound)>::deallocate(rebound, this, 1);
   }
 
-  static auto rebind(const allocator_type& allocator) noexcept {
-    return typename std::allocator_traits<allocator_type>::template rebind_alloc<wait_operation>(
+  static auto rebind(const Allocator& allocator) noexcept {
+    return typename std::allocator_traits<Allocator>::template rebind_alloc<wait_operation>(
         allocator);
   }
 
