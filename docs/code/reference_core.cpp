@@ -60,8 +60,8 @@ struct hand_clock {
   using period = duration::period;
   using time_point = std::chrono::time_point<hand_clock>;
   [[maybe_unused]] static constexpr bool is_steady = true;
-  static time_point now() noexcept { return time_point(now_); }
-  static inline duration now_{0};
+  static time_point now() noexcept { return time_point(elapsed); }
+  static inline duration elapsed{0};
 };
 
 // [rate_limiter]
@@ -78,8 +78,8 @@ void send_three() {
   for (int id = 1; id <= 3; ++id) {
     send(limit, id);
   }
-  while (auto due = limit.release_due()) {       // nullopt: nobody waits any more
-    hand_clock::now_ = due->time_since_epoch();  // in your program: sleep until *due
+  while (auto due = limit.release_due()) {          // nullopt: nobody waits any more
+    hand_clock::elapsed = due->time_since_epoch();  // in your program: sleep until *due
     std::printf(", after 100 ms");
   }
   std::printf("\n");
