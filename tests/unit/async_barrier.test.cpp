@@ -173,14 +173,14 @@ TYPED_TEST(AsyncBarrier, APartyThatWasLetGoMayBeDestroyedBeforeItRan) {
 }
 
 TYPED_TEST(AsyncBarrier, OneThatWasLetGoMayDestroyTheOthersAndTheBarrier) {
-  std::optional<typename TestFixture::barrier> barrier(std::in_place, 3U);
+  std::optional<typename TestFixture::barrier> meeting(std::in_place, 3U);
   task<typename TestFixture::outcome> b;
-  const auto a = started(this->arrive_then(*barrier, [&] {
+  const auto a = started(this->arrive_then(*meeting, [&] {
     b.destroy();
-    barrier.reset();
+    meeting.reset();
   }));
-  b = started(this->arrive(*barrier));
-  auto c = started(this->arrive(*barrier));
+  b = started(this->arrive(*meeting));
+  auto c = started(this->arrive(*meeting));
   EXPECT_TRUE(a.done());
   EXPECT_EQ(*c.result(), 2U);
 }
@@ -233,11 +233,11 @@ TYPED_TEST(AsyncBarrier, ResetMendsABrokenBarrier) {
 }
 
 TYPED_TEST(AsyncBarrier, ABrokenBarrierMayGoBeforeItsWaitersRun) {
-  std::optional<typename TestFixture::barrier> barrier(std::in_place, 2U);
+  std::optional<typename TestFixture::barrier> meeting(std::in_place, 2U);
   std::stop_source stop;
-  auto a = started(this->arrive_on(*barrier, this->executor_, stop.get_token()));
-  barrier->abort();
-  barrier.reset();
+  auto a = started(this->arrive_on(*meeting, this->executor_, stop.get_token()));
+  meeting->abort();
+  meeting.reset();
   stop.request_stop();
   this->executor_.run_all();
   EXPECT_EQ(a.result().error(), corolock::errc::broken);

@@ -142,9 +142,9 @@ TYPED_TEST(AsyncSemaphore, WaitersAreServedInOrderOfArrival) {
 
 TYPED_TEST(AsyncSemaphore, ReleasesInsideTheSectionKeepTheOrder) {
   typename TestFixture::semaphore s(1);
-  auto again = [](auto& semaphore, manual_executor& e, std::vector<int>& order, int id) -> task<> {
+  auto again = [](auto& from, manual_executor& e, std::vector<int>& order, int id) -> task<> {
     for (int i = 0; i < 3; ++i) {
-      const auto p = co_await semaphore.async_acquire().on(e);
+      const auto p = co_await from.async_acquire().on(e);
       order.push_back(id);
     }
   };
@@ -431,9 +431,7 @@ TYPED_TEST(AsyncSemaphore, AClosedSemaphoreMayGoBeforeItsWaitersRun) {
 
 TYPED_TEST(AsyncSemaphore, ADroppedPermitGivesItsUnitsBack) {
   typename TestFixture::semaphore s(2);
-  auto drop = [](auto& semaphore) -> task<> {
-    static_cast<void>(co_await semaphore.async_acquire(2));
-  };
+  auto drop = [](auto& from) -> task<> { static_cast<void>(co_await from.async_acquire(2)); };
   EXPECT_TRUE(started(drop(s)).done());
   EXPECT_EQ(this->available(s), 2U);
 }
@@ -480,8 +478,8 @@ TYPED_TEST(AsyncSemaphore, AReleasedPermitLeavesItsUnitsToItsCaller) {
 
 TYPED_TEST(AsyncSemaphore, AnExceptionGivesTheUnitsBack) {
   typename TestFixture::semaphore s(1);
-  auto fail = [](auto& semaphore) -> task<> {
-    const auto p = co_await semaphore.async_acquire();
+  auto fail = [](auto& from) -> task<> {
+    const auto p = co_await from.async_acquire();
     throw std::runtime_error("body");
   };
   auto t = started(fail(s));
@@ -528,8 +526,8 @@ TYPED_TEST(AsyncSemaphoreDeathTest, ARequestThatCanNeverBeGrantedIsMisuse) {
 }
 
 TYPED_TEST(AsyncSemaphoreDeathTest, AwaitingAWaitASecondTimeIsMisuse) {
-  auto twice = [](auto& semaphore) -> task<> {
-    auto wait = semaphore.async_acquire();
+  auto twice = [](auto& from) -> task<> {
+    auto wait = from.async_acquire();
     const auto a = co_await wait;
     const auto b = co_await wait;
   };
