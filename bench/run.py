@@ -397,7 +397,7 @@ def target_table(found):
                                    lines)
 
 
-def machine(builds):
+def machine(builds, load):
     def first(pattern, text):
         found = re.search(pattern, text, re.MULTILINE)
         return found.group(1).strip() if found else "unknown"
@@ -416,6 +416,7 @@ def machine(builds):
         "cpu": f"{model}, {os.cpu_count()} cores",
         "virtual": "hypervisor" in cpuinfo,
         "os": system,
+        "load": load,
         "compilers": {build.compiler: build.version() for build in builds},
         "flags": {build.compiler: " ".join(["-std=c++20", *build.flags]) for build in builds},
         "commit": commit + (" with changes" if changed else ""),
@@ -426,7 +427,7 @@ def machine(builds):
 def machine_lines(about, repetitions):
     lines = [
         f"{about['cpu']}{' (virtual)' if about['virtual'] else ''}; {about['os']}; "
-        f"commit {about['commit']}; {about['date']}",
+        f"load {about['load']} before the run; commit {about['commit']}; {about['date']}",
     ]
     for compiler, version in about["compilers"].items():
         lines.append(f"{compiler}: {version}; {about['flags'][compiler]}")
@@ -486,6 +487,7 @@ def main(arguments):
     rows = [row for build in builds for row in subjects_of(build)]
     rows, extras = choose(parser, options, rows)
 
+    load = round(os.getloadavg()[0], 2)
     if options.instructions and rows:
         count_all(builds, rows)
     time_all(builds, rows, options.repetitions if rows else 0)
@@ -493,7 +495,7 @@ def main(arguments):
     fact = facts(builds) if FACTS in extras else None
     compiling = compile_time(builds) if COMPILE_TIME in extras else None
 
-    about = machine(builds)
+    about = machine(builds, load)
     found = targets(rows, fact, compiling)
     if options.only:
         found = [target for target in found if target[4] is not None]

@@ -30,6 +30,8 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -42,6 +44,7 @@ using boost::system::error_code;
 
 constexpr std::size_t threads = 2;
 constexpr std::size_t tasks_per_thread = 4;
+constexpr std::size_t all_tasks = threads * tasks_per_thread;
 
 // A run queue that any thread may post to; its own thread looks for work without sleeping.
 class thread_executor {
@@ -102,16 +105,24 @@ class thread_executor {
 
 struct alignas(64) tally {
   long rounds = 0;
+  bool has_begun = false;
 };
 
 // What all tasks share; the lock guards `left`.
 template <class Mutex>
 struct alignas(64) contest {
-  explicit contest(long n) : left(n) {}
+  contest(std::size_t contestants, long n) : beginners(contestants), left(n) {}
   template <class Executor>
-  contest(long n, const Executor& e) : mutex(e), left(n) {}
+  contest(std::size_t contestants, long n, const Executor& e)
+      : mutex(e), beginners(contestants), left(n) {}
 
+  // One round; false when there are none left. Nothing counts before each has had its first: the
+  // system may start one thread long after the other.
   bool take(tally& mine) noexcept {
+    if (beginners != 0) {
+      beginners -= std::exchange(mine.has_begun, true) ? 0 : 1;
+      return true;
+    }
     if (left == 0) {
       return false;
     }
@@ -121,6 +132,7 @@ struct alignas(64) contest {
   }
 
   Mutex mutex;
+  std::size_t beginners;
   long left;
 };
 
@@ -180,7 +192,7 @@ template <class Make>
 double run_tasks(Make make) {
   using task_type = decltype(make(std::declval<thread_executor&>(), std::declval<tally&>()));
   std::array<thread_executor, threads> executors;
-  std::vector<tally> tallies(threads * tasks_per_thread);
+  std::vector<tally> tallies(all_tasks);
   std::vector<task_type> tasks;
   for (std::size_t i = 0; i < tallies.size(); ++i) {
     tasks.push_back(make(executors[i % threads], tallies[i]));
@@ -196,13 +208,15 @@ double run_tasks(Make make) {
 
 template <bool Yields, class Task>
 double corolock_tasks(long n) {
-  contest<corolock::async_mutex> c(n);
+  // Without an executor one thread runs whatever is granted, and may never begin its other tasks.
+  constexpr bool each_begins = std::is_same_v<Task, bench::task_on<thread_executor>>;
+  contest<corolock::async_mutex> c(each_begins ? all_tasks : 0, n);
   return run_tasks(
       [&](thread_executor& e, tally& mine) { return hammer<Yields, Task>(e, c, mine); });
 }
 
 double yields_without_lock(long n) {
-  const long each = n / static_cast<long>(threads * tasks_per_thread);
+  const long each = n / static_cast<long>(all_tasks);
   return run_tasks([=](thread_executor& e, tally& mine) { return yield_only(e, each, mine); });
 }
 
@@ -227,7 +241,7 @@ class spin_lock {
 
 template <bool Yields, class Mutex>
 double blocking(long n) {
-  contest<Mutex> c(n);
+  contest<Mutex> c(threads, n);
   std::vector<tally> tallies(threads);
   on_two_threads([&](std::size_t index) {
     for (bool more = true; more;) {
@@ -305,7 +319,7 @@ awaitable<void> post_only(asio_thread& t, long n, tally& mine) {
 
 template <class Make>
 double run_awaitables(std::array<asio_thread, threads>& all, Make make) {
-  std::vector<tally> tallies(threads * tasks_per_thread);
+  std::vector<tally> tallies(all_tasks);
   for (std::size_t i = 0; i < tallies.size(); ++i) {
     asio_thread& t = all[i % threads];
     asio::co_spawn(t.executor(), make(t, tallies[i]), asio::detached);
@@ -316,7 +330,7 @@ double run_awaitables(std::array<asio_thread, threads>& all, Make make) {
 
 template <bool Yields>
 double corolock_on_asio(long n) {
-  contest<corolock::async_mutex> c(n);
+  contest<corolock::async_mutex> c(all_tasks, n);
   std::array<asio_thread, threads> all;
   return run_awaitables(
       all, [&](asio_thread& t, tally& mine) { return hammer_asio<Yields>(t, c, mine); });
@@ -325,13 +339,13 @@ double corolock_on_asio(long n) {
 template <bool Yields>
 double channel_on_asio(long n) {
   std::array<asio_thread, threads> all;
-  contest<channel> c(n, all[0].executor());
+  contest<channel> c(all_tasks, n, all[0].executor());
   return run_awaitables(
       all, [&](asio_thread& t, tally& mine) { return hammer_channel<Yields>(t, c, mine); });
 }
 
 double posts_without_lock(long n) {
-  const long each = n / static_cast<long>(threads * tasks_per_thread);
+  const long each = n / static_cast<long>(all_tasks);
   std::array<asio_thread, threads> all;
   return run_awaitables(
       all, [=](asio_thread& t, tally& mine) { return post_only(t, each, mine); });
@@ -343,29 +357,29 @@ int main(int argc, char** argv) {
   using on_executor = bench::task_on<thread_executor>;
 
   std::vector<bench::subject> list;
-  // Long enough to outlast the scheduler's time slices; an io_context sleeps in every round.
-  const auto add = [&](const char* case_name, const char* who, double (*run)(long),
-                       role r = role::subject, long rounds = 300'000) {
+  // Long enough to outlast the scheduler's time slices.
+  const auto add = [&](const char* case_name, const char* who, long rounds, double (*run)(long),
+                       role r = role::subject) {
     list.push_back({case_name, who, r, rounds, 0, nullptr, run});
   };
-  const auto add_asio = [&](const char* case_name, const char* who, double (*run)(long)) {
-    add(case_name, who, run, role::subject, 40'000);
-  };
+  constexpr long fast = 2'000'000;
+  constexpr long medium = 400'000;
+  constexpr long slow = 60'000;
 
   const char* yielding = "mutex.two_threads";
-  add(yielding, "yield, no lock", &yields_without_lock, role::floor);
-  add(yielding, "corolock", &corolock_tasks<true, on_executor>);
-  add(yielding, "std::mutex, two threads", &blocking<true, std::mutex>);
-  add_asio(yielding, "asio: bare post, no lock", &posts_without_lock);
-  add_asio(yielding, "asio: corolock", &corolock_on_asio<true>);
-  add_asio(yielding, "asio: concurrent_channel, async_send", &channel_on_asio<true>);
+  add(yielding, "yield, no lock", fast, &yields_without_lock, role::floor);
+  add(yielding, "corolock", medium, &corolock_tasks<true, on_executor>);
+  add(yielding, "std::mutex, two threads", medium, &blocking<true, std::mutex>);
+  add(yielding, "asio: bare post, no lock", medium, &posts_without_lock);
+  add(yielding, "asio: corolock", slow, &corolock_on_asio<true>);
+  add(yielding, "asio: concurrent_channel, async_send", slow, &channel_on_asio<true>);
 
   const char* tight = "mutex.two_threads.tight";
-  add(tight, "CAS + release store, two threads", &blocking<false, spin_lock>, role::floor);
-  add(tight, "corolock", &corolock_tasks<false, on_executor>);
-  add(tight, "corolock, no executor", &corolock_tasks<false, bench::task>);
-  add(tight, "std::mutex, two threads", &blocking<false, std::mutex>);
-  add_asio(tight, "asio: corolock", &corolock_on_asio<false>);
-  add_asio(tight, "asio: concurrent_channel, async_send", &channel_on_asio<false>);
+  add(tight, "CAS + release store, two threads", fast, &blocking<false, spin_lock>, role::floor);
+  add(tight, "corolock", medium, &corolock_tasks<false, on_executor>);
+  add(tight, "corolock, no executor", fast, &corolock_tasks<false, bench::task>);
+  add(tight, "std::mutex, two threads", fast, &blocking<false, std::mutex>);
+  add(tight, "asio: corolock", slow, &corolock_on_asio<false>);
+  add(tight, "asio: concurrent_channel, async_send", slow, &channel_on_asio<false>);
   return bench::run_program(argc, argv, list);
 }
