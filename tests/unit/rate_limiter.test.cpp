@@ -151,6 +151,16 @@ TYPED_TEST(RateLimiter, AClockThatGoesBackLetsNobodyInEarly) {
   EXPECT_TRUE(l.try_acquire());
 }
 
+TYPED_TEST(RateLimiter, TimeThatPassesASecondTimeLetsNobodyInASecondTime) {
+  virtual_clock::advance(1h);
+  typename TestFixture::limiter_type l(10, 1s, 2);
+  EXPECT_TRUE(l.try_acquire());
+  virtual_clock::reset();
+  EXPECT_TRUE(l.try_acquire());  // the rest of the burst
+  virtual_clock::advance(1h);
+  EXPECT_FALSE(l.try_acquire());
+}
+
 // --------------------------------------------------------------------------------------- due
 
 TYPED_TEST(RateLimiter, DueIsNowWhileThereAreEnoughUnits) {
