@@ -20,11 +20,10 @@
 #include <random>
 #include <stop_token>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
-using corolock::async_mutex;
-using corolock::mutex_guard;
 using corolock_test::drain;
 using corolock_test::rounds;
 using corolock_test::side_by_side;
@@ -33,6 +32,14 @@ using corolock_test::started;
 using corolock_test::task;
 using corolock_test::thread_executor;
 
+template <class Threading>
+class Stress : public testing::Test {
+ protected:
+  using mutex = corolock::basic_async_mutex<Threading>;
+  using guard = typename mutex::guard_type;
+};
+TYPED_TEST_SUITE(Stress, corolock_test::threading_policies, corolock_test::threading_policy_names);
+
 // -------------------------------------------------------------------------- destroy after unlock
 
 // In each round one thread unlocks a mutex, and who owns it next destroys it while that unlock is
@@ -40,25 +47,31 @@ using corolock_test::thread_executor;
 
 namespace {
 
-constexpr std::size_t destroy_rounds = COROLOCK_TEST_TSAN ? 20'000 : 200'000;
+template <class Threading>
+constexpr std::size_t destroy_rounds =
+    COROLOCK_TEST_TSAN || !std::is_same_v<Threading, corolock::multi_threaded> ? 20'000 : 200'000;
 
 // Mutexes are made in batches, so that the threads need not wait for each other in each round.
 constexpr std::size_t batch = 100;
 
+template <class Mutex>
 struct held_mutex {
-  std::unique_ptr<async_mutex> mutex = std::make_unique<async_mutex>();
-  mutex_guard guard = mutex->try_lock();
+  std::unique_ptr<Mutex> mutex = std::make_unique<Mutex>();
+  typename Mutex::guard_type guard = mutex->try_lock();
 };
 
 }  // namespace
 
-TEST(Stress, DestroyAfterUnlockByTryLock) {
-  for (std::size_t round = 0; round < destroy_rounds; round += batch) {
-    std::vector<held_mutex> held(batch);
+TYPED_TEST(Stress, DestroyAfterUnlockByTryLock) {
+  using mutex = typename TestFixture::mutex;
+  for (std::size_t round = 0; round < destroy_rounds<TypeParam>; round += batch) {
+    std::vector<held_mutex<mutex>> held(batch);
     side_by_side(
         batch, [&](std::size_t i) { held[i].guard.unlock(); },
         [&](std::size_t i) {
-          spin_until([&] { return static_cast<bool>(held[i].mutex->try_lock()); });
+          for (unsigned tried = 1; !held[i].mutex->try_lock(); ++tried) {
+            corolock::multi_threaded::pause(tried);  // close behind, where spin_until() yields
+          }
           held[i].mutex.reset();
         });
   }
@@ -66,15 +79,17 @@ TEST(Stress, DestroyAfterUnlockByTryLock) {
 
 namespace {
 
-task<> lock_and_destroy(std::unique_ptr<async_mutex>& mutex, thread_executor& e) {
+template <class Mutex>
+task<> lock_and_destroy(std::unique_ptr<Mutex>& mutex, thread_executor& e) {
   {
-    const mutex_guard g = co_await mutex->async_lock().on(e);
+    const auto g = co_await mutex->async_lock().on(e);
   }
   mutex.reset();
 }
 
 // Stopped or not, it destroys the mutex when it has had the lock.
-task<> lock_or_stop_and_destroy(std::unique_ptr<async_mutex>& mutex, thread_executor& e,
+template <class Mutex>
+task<> lock_or_stop_and_destroy(std::unique_ptr<Mutex>& mutex, thread_executor& e,
                                 std::stop_token token) {
   {
     auto g = co_await mutex->async_lock(std::move(token)).on(e);
@@ -87,28 +102,30 @@ task<> lock_or_stop_and_destroy(std::unique_ptr<async_mutex>& mutex, thread_exec
 
 }  // namespace
 
-TEST(Stress, DestroyAfterUnlockByAQueuedWaiter) {
+TYPED_TEST(Stress, DestroyAfterUnlockByAQueuedWaiter) {
+  using mutex = typename TestFixture::mutex;
   thread_executor e;
-  for (std::size_t round = 0; round < destroy_rounds; round += batch) {
-    std::vector<held_mutex> held(batch);
+  for (std::size_t round = 0; round < destroy_rounds<TypeParam>; round += batch) {
+    std::vector<held_mutex<mutex>> held(batch);
     std::vector<task<>> waiters;
-    for (held_mutex& h : held) {
+    for (held_mutex<mutex>& h : held) {
       waiters.push_back(started(lock_and_destroy(h.mutex, e)));
     }
-    for (held_mutex& h : held) {
+    for (held_mutex<mutex>& h : held) {
       h.guard.unlock();
     }
     drain(e);
-    for (const held_mutex& h : held) {
+    for (const held_mutex<mutex>& h : held) {
       ASSERT_EQ(h.mutex, nullptr);
     }
   }
 }
 
-TEST(Stress, DestroyAfterUnlockByAQueuedWaiterWithACanceller) {
+TYPED_TEST(Stress, DestroyAfterUnlockByAQueuedWaiterWithACanceller) {
+  using mutex = typename TestFixture::mutex;
   thread_executor e;
-  for (std::size_t round = 0; round < destroy_rounds; round += batch) {
-    std::vector<held_mutex> held(batch);
+  for (std::size_t round = 0; round < destroy_rounds<TypeParam>; round += batch) {
+    std::vector<held_mutex<mutex>> held(batch);
     std::vector<std::stop_source> stops(batch);
     std::vector<task<>> waiters;
     for (std::size_t i = 0; i < batch; ++i) {
@@ -119,7 +136,7 @@ TEST(Stress, DestroyAfterUnlockByAQueuedWaiterWithACanceller) {
         [&](std::size_t i) { stops[i].request_stop(); });
     drain(e);
     drain(e);  // what the first resumptions posted
-    for (const held_mutex& h : held) {
+    for (const held_mutex<mutex>& h : held) {
       ASSERT_EQ(h.mutex, nullptr);
     }
   }
@@ -127,9 +144,11 @@ TEST(Stress, DestroyAfterUnlockByAQueuedWaiterWithACanceller) {
 
 // ------------------------------------------------------------------------- cancellation, frames
 
-TEST(Stress, CancelRacesUnlock) {
+TYPED_TEST(Stress, CancelRacesUnlock) {
+  using mutex = typename TestFixture::mutex;
+  using guard = typename TestFixture::guard;
   thread_executor e;
-  auto lock = [](async_mutex& m, thread_executor& on, std::stop_token token, int& inside,
+  auto lock = [](mutex& m, thread_executor& on, std::stop_token token, int& inside,
                  int& granted) -> task<> {
     const auto g = co_await m.async_lock(std::move(token)).on(on);
     if (g) {
@@ -141,8 +160,8 @@ TEST(Stress, CancelRacesUnlock) {
   const std::size_t count = rounds(200'000);
   int granted = 0;
   for (std::size_t round = 0; round < count; round += batch) {
-    std::vector<async_mutex> mutexes(batch);
-    std::vector<mutex_guard> guards;
+    std::vector<mutex> mutexes(batch);
+    std::vector<guard> guards;
     std::vector<std::stop_source> stops(batch);
     std::vector<task<>> waiters;
     int inside = 0;
@@ -159,7 +178,7 @@ TEST(Stress, CancelRacesUnlock) {
     for (std::size_t i = 0; i < waiters.size(); ++i) {
       ASSERT_TRUE(waiters[i].done()) << i;
     }
-    for (const async_mutex& m : mutexes) {
+    for (const mutex& m : mutexes) {
       ASSERT_FALSE(m.is_locked());
     }
   }
@@ -167,17 +186,19 @@ TEST(Stress, CancelRacesUnlock) {
   EXPECT_LE(granted, static_cast<int>(2 * count));
 }
 
-TEST(Stress, CancelRacesUnlockWithoutAnExecutor) {
+TYPED_TEST(Stress, CancelRacesUnlockWithoutAnExecutor) {
+  using mutex = typename TestFixture::mutex;
+  using guard = typename TestFixture::guard;
   // The one thread resumes what it grants, the other what it stops, both at once.
-  auto lock = [](async_mutex& m, std::stop_token token, std::atomic<int>& ended) -> task<> {
+  auto lock = [](mutex& m, std::stop_token token, std::atomic<int>& ended) -> task<> {
     {
       const auto g = co_await m.async_lock(std::move(token));
     }
     ++ended;
   };
   for (std::size_t round = 0; round < rounds(200'000); round += batch) {
-    std::vector<async_mutex> mutexes(batch);
-    std::vector<mutex_guard> guards;
+    std::vector<mutex> mutexes(batch);
+    std::vector<guard> guards;
     std::vector<std::stop_source> stops(batch);
     std::vector<task<>> waiters;
     std::atomic<int> ended{0};
@@ -193,14 +214,16 @@ TEST(Stress, CancelRacesUnlockWithoutAnExecutor) {
   }
 }
 
-TEST(Stress, AStopThatFiresWhileItIsRegisteredEndsTheWait) {
-  auto lock = [](async_mutex& m, thread_executor& e, std::stop_token token) -> task<bool> {
+TYPED_TEST(Stress, AStopThatFiresWhileItIsRegisteredEndsTheWait) {
+  using mutex = typename TestFixture::mutex;
+  using guard = typename TestFixture::guard;
+  auto lock = [](mutex& m, thread_executor& e, std::stop_token token) -> task<bool> {
     const auto g = co_await m.async_lock(std::move(token)).on(e);
     co_return g.has_value();
   };
   thread_executor e;
-  async_mutex m;
-  const mutex_guard held = m.try_lock();
+  mutex m;
+  const guard held = m.try_lock();
   for (std::size_t round = 0; round < rounds(200'000); round += batch) {
     std::vector<std::stop_source> stops(batch);
     std::vector<task<bool>> waiters(batch);
@@ -215,18 +238,20 @@ TEST(Stress, AStopThatFiresWhileItIsRegisteredEndsTheWait) {
   EXPECT_EQ(m.statistics().waiters, 0U);
 }
 
-TEST(Stress, FramesDestroyedAgainstAForeignUnlocker) {
+TYPED_TEST(Stress, FramesDestroyedAgainstAForeignUnlocker) {
+  using mutex = typename TestFixture::mutex;
+  using guard = typename TestFixture::guard;
   // The executor's thread destroys waiters that the main thread grants at the same time.
-  auto lock = [](async_mutex& m, thread_executor& on) -> task<> {
-    const mutex_guard g = co_await m.async_lock().on(on);
+  auto lock = [](mutex& m, thread_executor& on) -> task<> {
+    const auto g = co_await m.async_lock().on(on);
   };
-  auto stoppable = [](async_mutex& m, thread_executor& on, std::stop_token token) -> task<> {
+  auto stoppable = [](mutex& m, thread_executor& on, std::stop_token token) -> task<> {
     const auto g = co_await m.async_lock(std::move(token)).on(on);
   };
   thread_executor e;
   for (std::size_t round = 0; round < rounds(100'000); round += batch) {
-    std::vector<async_mutex> mutexes(batch);
-    std::vector<mutex_guard> guards;
+    std::vector<mutex> mutexes(batch);
+    std::vector<guard> guards;
     std::vector<task<>> victims;
     std::vector<task<>> others;
     std::stop_source never;
@@ -258,23 +283,28 @@ TEST(Stress, FramesDestroyedAgainstAForeignUnlocker) {
   }
 }
 
-TEST(Stress, FramesDestroyedWhileAnotherThreadQueues) {
-  // Without an executor: the thread that holds the lock, and so will resume all, destroys some.
-  auto lock = [](async_mutex& m, std::size_t& served) -> task<> {
-    const mutex_guard g = co_await m.async_lock();
+TYPED_TEST(Stress, FramesDestroyedWhileAnotherThreadQueues) {
+  using mutex = typename TestFixture::mutex;
+  using guard = typename TestFixture::guard;
+  // Without an executor: the thread that holds the lock, and so will resume all, queues tasks and
+  // destroys them, while another thread queues its own behind them.
+  auto lock = [](mutex& m, std::size_t& served) -> task<> {
+    const guard g = co_await m.async_lock();
     ++served;
   };
   for (std::size_t round = 0; round < rounds(50'000); round += batch) {
-    async_mutex m;
-    mutex_guard g = m.try_lock();
+    mutex m;
+    guard g = m.try_lock();
     std::size_t served = 0;
-    std::vector<task<>> mine;
     std::vector<task<>> theirs(batch);
-    for (std::size_t i = 0; i < batch; ++i) {
-      mine.push_back(started(lock(m, served)));
-    }
     side_by_side(
-        batch, [&](std::size_t i) { mine[batch - 1 - i].destroy(); },
+        batch,
+        [&](std::size_t) {
+          task<> a = started(lock(m, served));
+          task<> b = started(lock(m, served));
+          a.destroy();
+          b.destroy();
+        },
         [&](std::size_t i) { theirs[i] = started(lock(m, served)); });
     g.unlock();
     ASSERT_EQ(served, batch);
@@ -283,18 +313,20 @@ TEST(Stress, FramesDestroyedWhileAnotherThreadQueues) {
 
 // ------------------------------------------------------------------------------- all together
 
-TEST(Stress, MixedOperations) {
+TYPED_TEST(Stress, MixedOperations) {
+  using mutex = typename TestFixture::mutex;
+  using guard = typename TestFixture::guard;
   // Every thread locks, tries and stops; a plain counter proves that one is inside at a time.
   constexpr std::size_t thread_count = 3;
   const std::size_t count = rounds(100'000);
-  async_mutex m;
+  mutex m;
   std::size_t inside = 0;
   std::size_t entered = 0;
   std::array<std::size_t, thread_count> counted{};
 
-  auto lock = [](async_mutex& mutex, thread_executor& on, std::stop_token token, std::size_t& in,
+  auto lock = [](mutex& m, thread_executor& on, std::stop_token token, std::size_t& in,
                  std::size_t& total, std::size_t& mine) -> task<> {
-    const auto g = co_await mutex.async_lock(std::move(token)).on(on);
+    const auto g = co_await m.async_lock(std::move(token)).on(on);
     if (g) {
       EXPECT_EQ(++in, 1U);
       ++total;
@@ -318,7 +350,7 @@ TEST(Stress, MixedOperations) {
           std::vector<std::stop_source> stops(10);
           for (std::stop_source& stop : stops) {
             tasks.push_back(started(lock(m, e, stop.get_token(), inside, entered, counted[id])));
-            if (mutex_guard g = m.try_lock()) {
+            if (guard g = m.try_lock()) {
               EXPECT_EQ(++inside, 1U);
               ++entered;
               ++tried[id];
@@ -357,16 +389,17 @@ TEST(Stress, MixedOperations) {
   EXPECT_FALSE(m.is_locked());
 }
 
-TEST(Stress, MixedOperationsWithoutAnExecutor) {
+TYPED_TEST(Stress, MixedOperationsWithoutAnExecutor) {
+  using mutex = typename TestFixture::mutex;
   // Whoever unlocks runs the next: tasks wander between the threads.
   constexpr std::size_t thread_count = 3;
   const std::size_t count = rounds(300'000);
-  async_mutex m;
+  mutex m;
   std::size_t counter = 0;
   std::atomic<std::size_t> ended{0};
-  auto lock = [](async_mutex& mutex, std::size_t& in, std::atomic<std::size_t>& end) -> task<> {
+  auto lock = [](mutex& m, std::size_t& in, std::atomic<std::size_t>& end) -> task<> {
     {
-      const mutex_guard g = co_await mutex.async_lock();
+      const auto g = co_await m.async_lock();
       ++in;
     }
     ++end;

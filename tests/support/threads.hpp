@@ -4,13 +4,47 @@
 
 // What stress tests with several threads share.
 
+#include <corolock/detail/sync.hpp>
 #include <support/manual_executor.hpp>
+
+#include <gtest/gtest.h>
 
 #include <atomic>
 #include <cstddef>
+#include <string>
 #include <thread>
+#include <type_traits>
 
 namespace corolock_test {
+
+/// The thread-safe policy, slowed down where a race would be: right after it has published
+/// something, a thread now and then lets the others run. What it must not touch any more is gone
+/// then.
+struct hesitating : corolock::multi_threaded {
+  template <class T>
+  static void store(T& object, T value, std::memory_order order) noexcept {
+    multi_threaded::store(object, value, order);
+    if (order == std::memory_order_release) {
+      static thread_local unsigned stores = 0;
+      if (++stores % 4 == 0) {
+        for (unsigned i = 0; i < 50; ++i) {
+          multi_threaded::pause(1);
+        }
+        std::this_thread::yield();
+      }
+    }
+  }
+};
+
+/// What stress tests are typed by.
+using threading_policies = testing::Types<corolock::multi_threaded, hesitating>;
+
+struct threading_policy_names {
+  template <class Threading>
+  static std::string GetName(int) {
+    return std::is_same_v<Threading, hesitating> ? "Hesitating" : "ThreadSafe";
+  }
+};
 
 /// Waits for other threads that are about to be done.
 template <class Predicate>
