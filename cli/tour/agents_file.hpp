@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSL-1.0
+// Copyright (c) 2026 the corolock developers
+#pragma once
+
+// Agents in JSON Lines: one registration per line.
+
+#include <marketplace/agent_profile.hpp>
+
+#include <cstddef>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace corolock_cli {
+
+struct agent_line {
+  std::size_t line;
+  marketplace::agent_profile profile;
+};
+struct bad_line {
+  std::size_t line;
+  std::string what;
+};
+
+struct agents_file {
+  std::string name;                ///< fit to be shown
+  std::vector<agent_line> agents;  ///< at least one
+  std::vector<bad_line> bad;       ///< the lines that are skipped
+};
+
+class file_error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Reads the file. Agents without an agent_id get one. Lines that are empty are left out, lines that
+/// are no valid agent are in `bad`.
+/// Throws file_error, which names the file, if it cannot be read or has no valid agent.
+agents_file read_agents(const std::string& path);
+
+/// A new random UUID (version 4).
+std::string new_agent_id();
+
+}  // namespace corolock_cli
