@@ -43,6 +43,7 @@
 #include <boost/asio/require.hpp>
 #include <boost/asio/system_executor.hpp>
 
+#include <exception>
 #include <memory>
 #include <tuple>
 #include <type_traits>
@@ -383,6 +384,11 @@ class wait_operation final : W, wait_service::entry {
 
   void deliver() {
     clear_slot();  // here and not before: until now a cancellation passes the grant on
+    if constexpr (requires { waiter().thrown_; }) {
+      if (waiter().thrown_) {
+        std::terminate();  // the predicate threw, and there is nobody to catch it
+      }
+    }
     const wait_status s = corolock::detail::settle(primitive_, waiter());
     [[maybe_unused]] const work_type work = std::move(work_);  // until the handler has returned
     if constexpr (std::is_void_v<grant_type>) {
