@@ -7,6 +7,7 @@
 #include <corolock/async_mutex.hpp>
 #include <support/manual_executor.hpp>
 #include <support/rounds.hpp>
+#include <support/stress.hpp>
 #include <support/task.hpp>
 #include <support/threads.hpp>
 
@@ -31,14 +32,6 @@ using corolock_test::spin_until;
 using corolock_test::started;
 using corolock_test::task;
 using corolock_test::thread_executor;
-
-template <class Threading>
-class Stress : public testing::Test {
- protected:
-  using mutex = corolock::basic_async_mutex<Threading>;
-  using guard = typename mutex::guard_type;
-};
-TYPED_TEST_SUITE(Stress, corolock_test::threading_policies, corolock_test::threading_policy_names);
 
 // -------------------------------------------------------------------------- destroy after unlock
 

@@ -3,14 +3,9 @@
 
 // The other primitives under threads; see async_mutex.test.cpp.
 
-#include <corolock/async_barrier.hpp>
-#include <corolock/async_condition.hpp>
-#include <corolock/async_event.hpp>
-#include <corolock/async_mutex.hpp>
-#include <corolock/async_semaphore.hpp>
-#include <corolock/async_shared_mutex.hpp>
 #include <support/manual_executor.hpp>
 #include <support/rounds.hpp>
+#include <support/stress.hpp>
 #include <support/task.hpp>
 #include <support/threads.hpp>
 
@@ -42,9 +37,9 @@ constexpr std::size_t batch = 100;
 
 // --------------------------------------------------------------------------------- semaphore
 
-TEST(Stress, ASemaphoreIsDestroyedWhileItsReleaseReturns) {
-  auto acquire_and_destroy = [](std::unique_ptr<corolock::async_semaphore>& s,
-                                thread_executor& e) -> task<> {
+TYPED_TEST(Stress, ASemaphoreIsDestroyedWhileItsReleaseReturns) {
+  using semaphore = typename TestFixture::semaphore;
+  auto acquire_and_destroy = [](std::unique_ptr<semaphore>& s, thread_executor& e) -> task<> {
     {
       const auto p = co_await s->async_acquire(2).on(e);
     }
@@ -52,10 +47,10 @@ TEST(Stress, ASemaphoreIsDestroyedWhileItsReleaseReturns) {
   };
   thread_executor e;
   for (std::size_t round = 0; round < rounds(200'000); round += batch) {
-    std::vector<std::unique_ptr<corolock::async_semaphore>> semaphores(batch);
+    std::vector<std::unique_ptr<semaphore>> semaphores(batch);
     std::vector<task<>> waiters;
     for (auto& s : semaphores) {
-      s = std::make_unique<corolock::async_semaphore>(0);
+      s = std::make_unique<semaphore>(0);
       waiters.push_back(started(acquire_and_destroy(s, e)));
     }
     for (auto& s : semaphores) {
@@ -68,18 +63,19 @@ TEST(Stress, ASemaphoreIsDestroyedWhileItsReleaseReturns) {
   }
 }
 
-TEST(Stress, UnitsAreNeitherLostNorMadeByStopsAgainstReleases) {
-  auto acquire = [](corolock::async_semaphore& s, std::size_t units, thread_executor& e,
+TYPED_TEST(Stress, UnitsAreNeitherLostNorMadeByStopsAgainstReleases) {
+  using semaphore = typename TestFixture::semaphore;
+  auto acquire = [](semaphore& s, std::size_t units, thread_executor& e,
                     std::stop_token token) -> task<> {
     const auto p = co_await s.async_acquire(units, std::move(token)).on(e);
   };
   thread_executor e;
-  corolock::async_semaphore s(3, 3);
+  semaphore s(3, 3);
   std::minstd_rand random(1);
   for (std::size_t round = 0; round < rounds(200'000); round += batch) {
     std::vector<std::stop_source> stops(batch);
     std::vector<task<>> waiters;
-    std::vector<corolock::permit> all;
+    std::vector<typename semaphore::guard_type> all;
     all.push_back(s.try_acquire(3));
     ASSERT_TRUE(all.front());
     for (std::stop_source& stop : stops) {
@@ -105,13 +101,14 @@ TEST(Stress, UnitsAreNeitherLostNorMadeByStopsAgainstReleases) {
   }
 }
 
-TEST(Stress, SemaphoreFramesDestroyedAgainstAForeignReleaser) {
-  auto acquire = [](corolock::async_semaphore& s, thread_executor& e) -> task<> {
+TYPED_TEST(Stress, SemaphoreFramesDestroyedAgainstAForeignReleaser) {
+  using semaphore = typename TestFixture::semaphore;
+  auto acquire = [](semaphore& s, thread_executor& e) -> task<> {
     const auto p = co_await s.async_acquire().on(e);
   };
   thread_executor e;
   for (std::size_t round = 0; round < rounds(100'000); round += batch) {
-    corolock::async_semaphore s(0);
+    semaphore s(0);
     std::vector<task<>> victims;
     for (std::size_t i = 0; i < batch; ++i) {
       victims.push_back(started(acquire(s, e)));
@@ -134,18 +131,18 @@ TEST(Stress, SemaphoreFramesDestroyedAgainstAForeignReleaser) {
   }
 }
 
-TEST(Stress, CloseRacesReleaseAndStop) {
-  auto acquire = [](corolock::async_semaphore& s, thread_executor& e,
-                    std::stop_token token) -> task<> {
+TYPED_TEST(Stress, CloseRacesReleaseAndStop) {
+  using semaphore = typename TestFixture::semaphore;
+  auto acquire = [](semaphore& s, thread_executor& e, std::stop_token token) -> task<> {
     const auto p = co_await s.async_acquire(std::move(token)).on(e);
   };
   thread_executor e;
   for (std::size_t round = 0; round < rounds(50'000); round += batch) {
-    std::vector<std::unique_ptr<corolock::async_semaphore>> semaphores(batch);
+    std::vector<std::unique_ptr<semaphore>> semaphores(batch);
     std::vector<std::stop_source> stops(batch);
     std::vector<task<>> waiters;
     for (std::size_t i = 0; i < batch; ++i) {
-      semaphores[i] = std::make_unique<corolock::async_semaphore>(0);
+      semaphores[i] = std::make_unique<semaphore>(0);
       for (int n = 0; n < 2; ++n) {
         waiters.push_back(started(acquire(*semaphores[i], e, stops[i].get_token())));
       }
@@ -167,37 +164,37 @@ TEST(Stress, CloseRacesReleaseAndStop) {
 
 // ------------------------------------------------------------------------------------- event
 
-TEST(Stress, AnEventIsDestroyedByItsWaiterWhileSetReturns) {
-  auto wait_and_destroy = [](std::unique_ptr<corolock::async_event>& event,
-                             thread_executor& e) -> task<> {
-    co_await event->async_wait().on(e);
-    event.reset();
+TYPED_TEST(Stress, AnEventIsDestroyedByItsWaiterWhileSetReturns) {
+  using event = typename TestFixture::event;
+  auto wait_and_destroy = [](std::unique_ptr<event>& mine, thread_executor& e) -> task<> {
+    co_await mine->async_wait().on(e);
+    mine.reset();
   };
   thread_executor e;
   for (std::size_t round = 0; round < rounds(200'000); round += batch) {
-    std::vector<std::unique_ptr<corolock::async_event>> events(batch);
+    std::vector<std::unique_ptr<event>> events(batch);
     std::vector<task<>> waiters;
-    for (auto& event : events) {
-      event = std::make_unique<corolock::async_event>();
-      waiters.push_back(started(wait_and_destroy(event, e)));
+    for (auto& mine : events) {
+      mine = std::make_unique<event>();
+      waiters.push_back(started(wait_and_destroy(mine, e)));
     }
-    for (auto& event : events) {
-      event->set();
+    for (auto& mine : events) {
+      mine->set();
     }
     drain(e);
-    for (const auto& event : events) {
-      ASSERT_EQ(event, nullptr);
+    for (const auto& mine : events) {
+      ASSERT_EQ(mine, nullptr);
     }
   }
 }
 
-TEST(Stress, SetAndResetRaceWaitsStopsAndDestruction) {
-  auto wait = [](corolock::async_event& event, thread_executor& e,
-                 std::stop_token token) -> task<> {
-    static_cast<void>(co_await event.async_wait(std::move(token)).on(e));
+TYPED_TEST(Stress, SetAndResetRaceWaitsStopsAndDestruction) {
+  using event = typename TestFixture::event;
+  auto wait = [](event& changed, thread_executor& e, std::stop_token token) -> task<> {
+    static_cast<void>(co_await changed.async_wait(std::move(token)).on(e));
   };
   thread_executor e;
-  corolock::async_event event;
+  event changed;
   for (std::size_t round = 0; round < rounds(100'000); round += batch) {
     std::vector<std::stop_source> stops(batch);
     std::vector<task<>> waiters(batch);
@@ -205,7 +202,7 @@ TEST(Stress, SetAndResetRaceWaitsStopsAndDestruction) {
     // one stops every second one.
     e.post([&] {
       for (std::size_t i = 0; i < batch; ++i) {
-        waiters[i] = started(wait(event, e, stops[i].get_token()));
+        waiters[i] = started(wait(changed, e, stops[i].get_token()));
         if (i % 3 == 0) {
           const void* address = waiters[i].address();
           waiters[i].destroy();
@@ -216,8 +213,8 @@ TEST(Stress, SetAndResetRaceWaitsStopsAndDestruction) {
     side_by_side(
         batch,
         [&](std::size_t) {
-          event.set();
-          event.reset();
+          changed.set();
+          changed.reset();
         },
         [&](std::size_t i) {
           if (i % 2 == 0) {
@@ -225,25 +222,26 @@ TEST(Stress, SetAndResetRaceWaitsStopsAndDestruction) {
           }
         });
     drain(e);
-    event.set();
+    changed.set();
     drain(e);
-    event.reset();
+    changed.reset();
     for (std::size_t i = 0; i < batch; ++i) {
       ASSERT_TRUE(i % 3 == 0 || waiters[i].done());
     }
   }
 }
 
-TEST(Stress, TwoStopsThatSetEachOthersEventsBothReturn) {
+TYPED_TEST(Stress, TwoStopsThatSetEachOthersEventsBothReturn) {
+  using event = typename TestFixture::event;
   // Each stop callback resumes its task inside itself, and that sets the event of the other task.
-  auto wait_and_set = [](corolock::async_event& mine, corolock::async_event& theirs,
-                         std::stop_token token, std::atomic<int>& ended) -> task<> {
+  auto wait_and_set = [](event& mine, event& theirs, std::stop_token token,
+                         std::atomic<int>& ended) -> task<> {
     static_cast<void>(co_await mine.async_wait(std::move(token)));
     theirs.set();
     ++ended;
   };
   for (std::size_t round = 0; round < rounds(200'000); round += batch) {
-    std::vector<std::array<corolock::async_event, 2>> events(batch);
+    std::vector<std::array<event, 2>> events(batch);
     std::vector<std::array<std::stop_source, 2>> stops(batch);
     std::vector<task<>> tasks;
     std::atomic<int> ended{0};
@@ -261,10 +259,11 @@ TEST(Stress, TwoStopsThatSetEachOthersEventsBothReturn) {
 
 // ------------------------------------------------------------------ shared mutex, condition
 
-TEST(Stress, WritersAreAloneAndReadersSeeNoHalfWrittenPair) {
+TYPED_TEST(Stress, WritersAreAloneAndReadersSeeNoHalfWrittenPair) {
+  using shared_mutex = typename TestFixture::shared_mutex;
   constexpr std::size_t thread_count = 3;
   struct shared_state {
-    corolock::async_shared_mutex mutex;
+    shared_mutex mutex;
     std::size_t first = 0;
     std::size_t second = 0;
     std::size_t written = 0;
@@ -318,11 +317,13 @@ TEST(Stress, WritersAreAloneAndReadersSeeNoHalfWrittenPair) {
   EXPECT_FALSE(state.mutex.is_locked());
 }
 
-TEST(Stress, NoNotificationIsLostToAStopOrToADestroyedFrame) {
+TYPED_TEST(Stress, NoNotificationIsLostToAStopOrToADestroyedFrame) {
+  using mutex = typename TestFixture::mutex;
+  using condition = typename TestFixture::condition;
   // Each round offers as many items as there are waiters that are neither stopped nor destroyed.
   struct shared_state {
-    corolock::async_mutex mutex;
-    corolock::async_condition changed;
+    mutex mutex;
+    condition changed;
     std::size_t items = 0;
     std::size_t taken = 0;
   } state;
@@ -392,12 +393,13 @@ TEST(Stress, NoNotificationIsLostToAStopOrToADestroyedFrame) {
 
 // ----------------------------------------------------------------------------------- barrier
 
-TEST(Stress, NoThreadBeginsAPhaseBeforeAllHaveEndedTheLastOne) {
+TYPED_TEST(Stress, NoThreadBeginsAPhaseBeforeAllHaveEndedTheLastOne) {
+  using barrier = typename TestFixture::barrier;
   constexpr std::size_t thread_count = 3;
   const std::size_t phases = rounds(20'000);
-  corolock::async_barrier barrier(thread_count);
+  barrier meeting(thread_count);
   std::array<std::size_t, thread_count> phase{};
-  auto work = [](corolock::async_barrier& b, thread_executor& e, std::size_t id, std::size_t count,
+  auto work = [](barrier& b, thread_executor& e, std::size_t id, std::size_t count,
                  std::array<std::size_t, thread_count>& all) -> task<> {
     for (std::size_t i = 0; i < count; ++i) {
       ++all[id];
@@ -413,7 +415,7 @@ TEST(Stress, NoThreadBeginsAPhaseBeforeAllHaveEndedTheLastOne) {
     std::array<thread_executor, thread_count> executors;
     for (std::size_t id = 0; id < thread_count; ++id) {
       executors[id].post(
-          [&, id] { tasks[id] = started(work(barrier, executors[id], id, phases, phase)); });
+          [&, id] { tasks[id] = started(work(meeting, executors[id], id, phases, phase)); });
     }
     spin_until([&] {
       std::size_t done = 0;
