@@ -135,7 +135,7 @@ struct awaitable_token<boost::asio::use_awaitable_t<Executor>> {
   template <class Grant>
   Grant&& operator()(wait_status s, Grant&& grant) const {
     (*this)(s);
-    return std::move(grant);
+    return std::forward<Grant>(grant);
   }
 };
 template <class Executor>
@@ -151,7 +151,7 @@ struct awaitable_token<boost::asio::as_tuple_t<boost::asio::use_awaitable_t<Exec
   std::tuple<error_code> operator()(wait_status s) const { return {error_of(s)}; }
   template <class Grant>
   std::tuple<error_code, Grant> operator()(wait_status s, Grant&& grant) const {
-    return {error_of(s), std::move(grant)};
+    return {error_of(s), std::forward<Grant>(grant)};
   }
 };
 template <class Executor>
@@ -169,7 +169,7 @@ struct awaitable_token<boost::asio::redirect_error_t<boost::asio::use_awaitable_
   template <class Grant>
   Grant&& operator()(wait_status s, Grant&& grant) const {
     error_ = error_of(s);
-    return std::move(grant);
+    return std::forward<Grant>(grant);
   }
 
   error_code& error_;

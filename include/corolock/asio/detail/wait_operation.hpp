@@ -434,8 +434,8 @@ class wait_operation final : W, wait_service::entry {
   }
 
   static auto rebind(const Allocator& allocator) noexcept {
-    return typename std::allocator_traits<Allocator>::template rebind_alloc<wait_operation>(
-        allocator);
+    return
+        typename std::allocator_traits<Allocator>::template rebind_alloc<wait_operation>(allocator);
   }
 
   W& waiter() noexcept { return *this; }

@@ -78,7 +78,7 @@ class wait_service final : public boost::asio::execution_context::service {
 
   explicit wait_service(boost::asio::execution_context& context) : service(context) {}
   ~wait_service() override {
-    multi_threaded::fetch_add(destroyed_, std::uint64_t{1}, std::memory_order_release);
+    multi_threaded::fetch_add(services_destroyed, std::uint64_t{1}, std::memory_order_release);
   }
 
  private:
@@ -91,7 +91,8 @@ class wait_service final : public boost::asio::execution_context::service {
       std::uint64_t destroyed = 0;
     };
     static constinit thread_local found last;
-    const std::uint64_t destroyed = multi_threaded::load(destroyed_, std::memory_order_acquire);
+    const std::uint64_t destroyed =
+        multi_threaded::load(services_destroyed, std::memory_order_acquire);
     if (last.context != &context || last.destroyed != destroyed) {
       last = {&context, &boost::asio::use_service<wait_service>(context), destroyed};
     }
@@ -114,7 +115,7 @@ class wait_service final : public boost::asio::execution_context::service {
     }
   }
 
-  static inline std::uint64_t destroyed_ = 0;  // services, of all contexts
+  static inline std::uint64_t services_destroyed = 0;  // services, of all contexts
 
   spin_lock mutex_;
   entry* first_ = nullptr;
