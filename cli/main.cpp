@@ -29,7 +29,8 @@ int run(int argc, char** argv) {
   std::string file;
   CLI::App* tour = app.add_subcommand(
       "tour", "Show on real code where a lock belongs, why, when, and what it costs");
-  tour->add_option("FILE", file, "Agents to use, one JSON object per line (default: a sample)");
+  tour->add_option("FILE", file, "Agents to use, one JSON object per line (default: a sample)")
+      ->type_name("");
 
   try {
     app.parse(argc, argv);

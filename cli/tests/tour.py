@@ -145,7 +145,7 @@ class Tour(unittest.TestCase):
         self.check_error(self.tour(["{}", "[]"]), "agents.jsonl: has no valid agent",
                          "line 1: agent_name is missing", "line 2: must be a JSON object")
         self.check_error(self.tour("\n \n"), "agents.jsonl: has no valid agent")
-        self.check_error(self.tour(["x"] * 9), "and 4 more lines")
+        self.check_error(self.tour(["x"] * 19), "and 9 more lines")
 
     def test_an_empty_file_is_an_error(self):
         self.check_error(self.tour(""), "agents.jsonl: is empty")

@@ -22,7 +22,6 @@ namespace corolock_cli {
 namespace {
 
 constexpr std::size_t megabytes_max = 16;
-constexpr std::size_t bad_lines_shown = 5;
 
 [[noreturn]] void fail(const std::string& path, const std::string& what) {
   throw file_error(shown(path, 200) + ": " + what);
@@ -60,11 +59,12 @@ bool is_blank(std::string_view line) {
 
 std::string no_agent_in(const agents_file& result) {
   std::string what = "has no valid agent";
-  for (std::size_t i = 0; i < std::min(result.bad.size(), bad_lines_shown); ++i) {
-    what += "\n  line " + std::to_string(result.bad[i].line) + ": " + result.bad[i].what;
+  for (const line_error& error : result.errors) {
+    what += "\n  line " + std::to_string(error.line) + ": " + error.what;
   }
-  if (result.bad.size() > bad_lines_shown) {
-    what += "\n  and " + std::to_string(result.bad.size() - bad_lines_shown) + " more lines";
+  if (result.skipped.size() > result.errors.size()) {
+    what +=
+        "\n  and " + std::to_string(result.skipped.size() - result.errors.size()) + " more lines";
   }
   return what;
 }
@@ -98,7 +98,10 @@ agents_file read_agents(const std::string& path) {
     }
     auto profile = marketplace::parse_registration(line);
     if (!profile) {
-      result.bad.push_back({number, profile.error().message()});
+      result.skipped.push_back(number);
+      if (result.errors.size() < errors_max) {
+        result.errors.push_back({number, profile.error().message()});
+      }
       continue;
     }
     if (profile->agent_id.empty()) {

@@ -17,15 +17,20 @@ struct agent_line {
   std::size_t line;
   marketplace::agent_profile profile;
 };
-struct bad_line {
+/// What is wrong with a line.
+struct line_error {
   std::size_t line;
   std::string what;
 };
 
+/// Of how many lines it is told what is wrong with them.
+inline constexpr std::size_t errors_max = 10;
+
 struct agents_file {
-  std::string name;                ///< fit to be shown
-  std::vector<agent_line> agents;  ///< at least one
-  std::vector<bad_line> bad;       ///< the lines that are skipped
+  std::string name;                  ///< fit to be shown
+  std::vector<agent_line> agents;    ///< at least one
+  std::vector<std::size_t> skipped;  ///< lines that are no valid agent
+  std::vector<line_error> errors;    ///< of the first errors_max of them
 };
 
 class file_error : public std::runtime_error {
@@ -34,7 +39,7 @@ class file_error : public std::runtime_error {
 };
 
 /// Reads the file. Agents without an agent_id get one. Lines that are empty are left out, lines that
-/// are no valid agent are in `bad`.
+/// are no valid agent are in `skipped`.
 /// Throws file_error, which names the file, if it cannot be read or has no valid agent.
 agents_file read_agents(const std::string& path);
 

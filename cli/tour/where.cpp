@@ -30,7 +30,6 @@ using asio::awaitable;
 using asio::use_awaitable;
 
 constexpr std::chrono::milliseconds lookup_time(20);
-constexpr std::size_t lines_shown = 10;
 constexpr std::size_t ranges_shown = 8;
 
 // In the place of a slow lookup: of the agent's own description over the network, say.
@@ -68,7 +67,7 @@ std::string lookups_text(const measured_storm& storm) {
 struct registrations {
   std::vector<std::size_t> created;
   std::vector<std::size_t> refused;
-  std::vector<bad_line> refusals;  // the first of them
+  std::vector<line_error> errors;  // of the first errors_max of them
 };
 
 awaitable<void> register_all(marketplace::agent_repository& repository, const agents_file& agents,
@@ -82,10 +81,10 @@ awaitable<void> register_all(marketplace::agent_repository& repository, const ag
       continue;
     }
     result.refused.push_back(one.line);
-    if (result.refusals.size() < lines_shown) {
+    if (result.errors.size() < errors_max) {
       const std::string& holder = created.error().holder();
-      result.refusals.push_back({one.line, created.error().message() + " (line " +
-                                               std::to_string(line_of[holder]) + ")"});
+      result.errors.push_back({one.line, created.error().message() + " (line " +
+                                             std::to_string(line_of[holder]) + ")"});
     }
   }
 }
@@ -117,13 +116,13 @@ void add_ranges(std::vector<std::string>& rows, const char* what,
     rows.push_back(what + ranges_of(lines));
   }
 }
-void add_lines(std::vector<std::string>& rows, const char* what, const std::vector<bad_line>& lines,
-               std::size_t total) {
-  for (std::size_t i = 0; i < std::min(lines.size(), lines_shown); ++i) {
-    rows.push_back("line " + std::to_string(lines[i].line) + " " + what + ": " + lines[i].what);
+void add_errors(std::vector<std::string>& rows, const std::string& what,
+                const std::vector<line_error>& errors, std::size_t total) {
+  for (const line_error& error : errors) {
+    rows.push_back("line " + std::to_string(error.line) + " " + what + ": " + error.what);
   }
-  if (total > lines_shown) {
-    rows.push_back("and " + std::to_string(total - lines_shown) + " more lines " + what);
+  if (total > errors.size()) {
+    rows.push_back("and " + std::to_string(total - errors.size()) + " more lines " + what);
   }
 }
 
@@ -134,21 +133,17 @@ void show_file(page& out, const agents_file& agents) {
   asio::co_spawn(context, register_all(repository, agents, result), &rethrow);
   context.run();
 
-  std::vector<std::size_t> skipped;
-  for (const bad_line& bad : agents.bad) {
-    skipped.push_back(bad.line);
-  }
   out.paragraph("Now each line of " + agents.name +
                 " once, into an empty repository with the lock:");
   out.result(std::to_string(result.created.size()) + " created, " +
-             std::to_string(result.refused.size()) + " refused, " + std::to_string(skipped.size()) +
-             " skipped");
+             std::to_string(result.refused.size()) + " refused, " +
+             std::to_string(agents.skipped.size()) + " skipped");
   std::vector<std::string> rows;
   add_ranges(rows, "created: ", result.created);
   add_ranges(rows, "refused: ", result.refused);
-  add_ranges(rows, "skipped: ", skipped);
-  add_lines(rows, "refused", result.refusals, result.refused.size());
-  add_lines(rows, "skipped", agents.bad, agents.bad.size());
+  add_ranges(rows, "skipped: ", agents.skipped);
+  add_errors(rows, "refused", result.errors, result.refused.size());
+  add_errors(rows, "skipped", agents.errors, agents.skipped.size());
   out.items(rows);
 }
 
