@@ -593,6 +593,18 @@ TYPED_TEST(RateLimiter, ATurnComesAfterThoseThatWaitedBeforeIt) {
   EXPECT_THAT(this->order_, ElementsAre(1, 2));
 }
 
+TYPED_TEST(RateLimiter, ASmallTurnDoesNotOvertakeALargeRequest) {
+  typename TestFixture::limiter_type l(10, 1s, 5);
+  EXPECT_TRUE(l.try_acquire(3));
+  const auto large = started(this->acquire(l, 5));
+  typename TestFixture::turn_type turn(l, 1);
+  turn.begin(turn.mutex().try_lock());
+  EXPECT_EQ(turn.try_acquire(), this->at(400ms));
+  virtual_clock::advance(300ms);
+  EXPECT_EQ(turn.try_acquire(), this->at(400ms));
+  EXPECT_TRUE(large.done());
+}
+
 TYPED_TEST(RateLimiter, ATurnThatIsGivenUpLetsInThoseBehindIt) {
   typename TestFixture::limiter_type l(10, 1s, 2);
   EXPECT_TRUE(l.try_acquire());
