@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // Copyright (c) 2026 the corolock developers
 
-// A user clicks twice. Both requests look whether the order exists, and both would create it. A lock
-// per order makes one of them wait and then find it; other orders are not held up.
+// A user clicks twice. Both requests look whether the order exists, and both would create it. A
+// lock per order makes one of them wait and then find it; other orders are not held up.
 
 #include <corolock/asio.hpp>
 

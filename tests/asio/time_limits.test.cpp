@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // Copyright (c) 2026 the corolock developers
 
-// The _for and _until forms. Timers that have expired already stand for time-outs, timers that never
-// expire for the others: no test waits for time to pass.
+// The _for and _until forms. Timers that have expired already stand for time-outs, timers that
+// never expire for the others: no test waits for time to pass.
 
 #include <corolock/asio.hpp>
 #include <support/asio.hpp>
@@ -242,8 +242,8 @@ TEST(AsioTimeLimits, ATimeoutAndAnUnlockInTheSameTurnAgreeOnWhoHoldsTheLock) {
   }
 }
 
-// Here the order is ours: the clock stands still, then the limit passes and the lock is freed in one
-// turn. (The reactor looks at all its timers when one on the steady clock has expired.)
+// Here the order is ours: the clock stands still, then the limit passes and the lock is freed in
+// one turn. (The reactor looks at all its timers when one on the steady clock has expired.)
 static void let_expired_timers_fire(asio::io_context& context) {
   asio::steady_timer now(context, steady_clock::time_point::min());
   bool fired = false;

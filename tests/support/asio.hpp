@@ -6,7 +6,7 @@
 //
 //   launch(context, f(...))      an exception that leaves the coroutine leaves context.run()
 //   poll(context)               runs what is ready
-//   completion<Grant> c;        a callback's results: async_lock(m, bind_executor(context, c.handler()))
+//   completion<Grant> c;        a callback's results, by c.handler()
 //   tracker, alive              tells whether a handler or a frame has been destroyed
 
 #include <boost/asio/awaitable.hpp>

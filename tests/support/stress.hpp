@@ -2,8 +2,8 @@
 // Copyright (c) 2026 the corolock developers
 #pragma once
 
-// The fixture of the stress tests: every one runs with the thread-safe policy as it is, and with one
-// that hesitates where a race would be (support/threads.hpp).
+// The fixture of the stress tests: every one runs with the thread-safe policy as it is, and with
+// one that hesitates where a race would be (support/threads.hpp).
 
 #include <corolock/async_barrier.hpp>
 #include <corolock/async_condition.hpp>

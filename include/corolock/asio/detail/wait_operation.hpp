@@ -9,8 +9,8 @@
 //
 //   the initiating thread   builds it, assigns the cancellation slot, arms the timer, and begins
 //                           the wait as its last act
-//   whoever grants          posts the completion to the handler's executor, then takes `pending` off
-//                           the status, and no more
+//   whoever grants          posts the completion to the handler's executor, then takes `pending`
+//                           off the status, and no more
 //   the handler's executor  everything else: the slot, the timer, the status, the handler
 //
 // The wait and the timer are its two parts; each ends exactly once, by being run or by being
@@ -208,8 +208,8 @@ class wait_operation final : W, wait_service::entry {
   static constexpr bool is_timed = !std::is_same_v<Deadline, no_deadline>;
 
  public:
-  // Where an executor may keep a part. In the frame only if it keeps nothing else there, which might
-  // outlive the part, and so the frame: a strand does.
+  // Where an executor may keep a part. In the frame only if it keeps nothing else there, which
+  // might outlive the part, and so the frame: a strand does.
   static auto part_allocator(const Allocator& allocator) noexcept {
     if constexpr (is_in_frame<Allocator> &&
                   !std::is_same_v<Executor, boost::asio::io_context::executor_type>) {
