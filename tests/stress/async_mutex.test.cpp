@@ -56,7 +56,7 @@ struct held_mutex {
 }  // namespace
 
 TYPED_TEST(Stress, DestroyAfterUnlockByTryLock) {
-  using mutex = typename TestFixture::mutex;
+  using mutex = corolock::basic_async_mutex<TypeParam>;
   for (std::size_t round = 0; round < destroy_rounds<TypeParam>; round += batch) {
     std::vector<held_mutex<mutex>> held(batch);
     side_by_side(
@@ -96,7 +96,7 @@ task<> lock_or_stop_and_destroy(std::unique_ptr<Mutex>& mutex, thread_executor& 
 }  // namespace
 
 TYPED_TEST(Stress, DestroyAfterUnlockByAQueuedWaiter) {
-  using mutex = typename TestFixture::mutex;
+  using mutex = corolock::basic_async_mutex<TypeParam>;
   thread_executor e;
   for (std::size_t round = 0; round < destroy_rounds<TypeParam>; round += batch) {
     std::vector<held_mutex<mutex>> held(batch);
@@ -115,7 +115,7 @@ TYPED_TEST(Stress, DestroyAfterUnlockByAQueuedWaiter) {
 }
 
 TYPED_TEST(Stress, DestroyAfterUnlockByAQueuedWaiterWithACanceller) {
-  using mutex = typename TestFixture::mutex;
+  using mutex = corolock::basic_async_mutex<TypeParam>;
   thread_executor e;
   for (std::size_t round = 0; round < destroy_rounds<TypeParam>; round += batch) {
     std::vector<held_mutex<mutex>> held(batch);
@@ -138,8 +138,8 @@ TYPED_TEST(Stress, DestroyAfterUnlockByAQueuedWaiterWithACanceller) {
 // ------------------------------------------------------------------------- cancellation, frames
 
 TYPED_TEST(Stress, CancelRacesUnlock) {
-  using mutex = typename TestFixture::mutex;
-  using guard = typename TestFixture::guard;
+  using mutex = corolock::basic_async_mutex<TypeParam>;
+  using guard = typename corolock::basic_async_mutex<TypeParam>::guard_type;
   thread_executor e;
   auto lock = [](mutex& m, thread_executor& on, std::stop_token token, int& inside,
                  int& granted) -> task<> {
@@ -180,8 +180,8 @@ TYPED_TEST(Stress, CancelRacesUnlock) {
 }
 
 TYPED_TEST(Stress, CancelRacesUnlockWithoutAnExecutor) {
-  using mutex = typename TestFixture::mutex;
-  using guard = typename TestFixture::guard;
+  using mutex = corolock::basic_async_mutex<TypeParam>;
+  using guard = typename corolock::basic_async_mutex<TypeParam>::guard_type;
   // The one thread resumes what it grants, the other what it stops, both at once.
   auto lock = [](mutex& m, std::stop_token token, std::atomic<int>& ended) -> task<> {
     {
@@ -208,8 +208,8 @@ TYPED_TEST(Stress, CancelRacesUnlockWithoutAnExecutor) {
 }
 
 TYPED_TEST(Stress, AStopThatFiresWhileItIsRegisteredEndsTheWait) {
-  using mutex = typename TestFixture::mutex;
-  using guard = typename TestFixture::guard;
+  using mutex = corolock::basic_async_mutex<TypeParam>;
+  using guard = typename corolock::basic_async_mutex<TypeParam>::guard_type;
   auto lock = [](mutex& m, thread_executor& e, std::stop_token token) -> task<bool> {
     const auto g = co_await m.async_lock(std::move(token)).on(e);
     co_return g.has_value();
@@ -232,8 +232,8 @@ TYPED_TEST(Stress, AStopThatFiresWhileItIsRegisteredEndsTheWait) {
 }
 
 TYPED_TEST(Stress, FramesDestroyedAgainstAForeignUnlocker) {
-  using mutex = typename TestFixture::mutex;
-  using guard = typename TestFixture::guard;
+  using mutex = corolock::basic_async_mutex<TypeParam>;
+  using guard = typename corolock::basic_async_mutex<TypeParam>::guard_type;
   // The executor's thread destroys waiters that the main thread grants at the same time.
   auto lock = [](mutex& m, thread_executor& on) -> task<> {
     const auto g = co_await m.async_lock().on(on);
@@ -277,8 +277,8 @@ TYPED_TEST(Stress, FramesDestroyedAgainstAForeignUnlocker) {
 }
 
 TYPED_TEST(Stress, FramesDestroyedWhileAnotherThreadQueues) {
-  using mutex = typename TestFixture::mutex;
-  using guard = typename TestFixture::guard;
+  using mutex = corolock::basic_async_mutex<TypeParam>;
+  using guard = typename corolock::basic_async_mutex<TypeParam>::guard_type;
   // Without an executor: the thread that holds the lock, and so will resume all, queues tasks and
   // destroys them, while another thread queues its own behind them.
   auto lock = [](mutex& m, std::size_t& served) -> task<> {
@@ -307,8 +307,8 @@ TYPED_TEST(Stress, FramesDestroyedWhileAnotherThreadQueues) {
 // ------------------------------------------------------------------------------- all together
 
 TYPED_TEST(Stress, MixedOperations) {
-  using mutex = typename TestFixture::mutex;
-  using guard = typename TestFixture::guard;
+  using mutex = corolock::basic_async_mutex<TypeParam>;
+  using guard = typename corolock::basic_async_mutex<TypeParam>::guard_type;
   // Every thread locks, tries and stops; a plain counter proves that one is inside at a time.
   constexpr std::size_t thread_count = 3;
   const std::size_t count = rounds(100'000);
@@ -317,9 +317,9 @@ TYPED_TEST(Stress, MixedOperations) {
   std::size_t entered = 0;
   std::array<std::size_t, thread_count> counted{};
 
-  auto lock = [](mutex& m, thread_executor& on, std::stop_token token, std::size_t& in,
+  auto lock = [](mutex& lockable, thread_executor& on, std::stop_token token, std::size_t& in,
                  std::size_t& total, std::size_t& mine) -> task<> {
-    const auto g = co_await m.async_lock(std::move(token)).on(on);
+    const auto g = co_await lockable.async_lock(std::move(token)).on(on);
     if (g) {
       EXPECT_EQ(++in, 1U);
       ++total;
@@ -383,16 +383,16 @@ TYPED_TEST(Stress, MixedOperations) {
 }
 
 TYPED_TEST(Stress, MixedOperationsWithoutAnExecutor) {
-  using mutex = typename TestFixture::mutex;
+  using mutex = corolock::basic_async_mutex<TypeParam>;
   // Whoever unlocks runs the next: tasks wander between the threads.
   constexpr std::size_t thread_count = 3;
   const std::size_t count = rounds(300'000);
   mutex m;
   std::size_t counter = 0;
   std::atomic<std::size_t> ended{0};
-  auto lock = [](mutex& m, std::size_t& in, std::atomic<std::size_t>& end) -> task<> {
+  auto lock = [](mutex& lockable, std::size_t& in, std::atomic<std::size_t>& end) -> task<> {
     {
-      const auto g = co_await m.async_lock();
+      const auto g = co_await lockable.async_lock();
       ++in;
     }
     ++end;

@@ -3,6 +3,12 @@
 
 // The other primitives under threads; see async_mutex.test.cpp.
 
+#include <corolock/async_barrier.hpp>
+#include <corolock/async_condition.hpp>
+#include <corolock/async_event.hpp>
+#include <corolock/async_mutex.hpp>
+#include <corolock/async_semaphore.hpp>
+#include <corolock/async_shared_mutex.hpp>
 #include <support/manual_executor.hpp>
 #include <support/rounds.hpp>
 #include <support/stress.hpp>
@@ -38,7 +44,7 @@ constexpr std::size_t batch = 100;
 // --------------------------------------------------------------------------------- semaphore
 
 TYPED_TEST(Stress, ASemaphoreIsDestroyedWhileItsReleaseReturns) {
-  using semaphore = typename TestFixture::semaphore;
+  using semaphore = corolock::basic_async_semaphore<TypeParam>;
   auto acquire_and_destroy = [](std::unique_ptr<semaphore>& s, thread_executor& e) -> task<> {
     {
       const auto p = co_await s->async_acquire(2).on(e);
@@ -64,7 +70,7 @@ TYPED_TEST(Stress, ASemaphoreIsDestroyedWhileItsReleaseReturns) {
 }
 
 TYPED_TEST(Stress, UnitsAreNeitherLostNorMadeByStopsAgainstReleases) {
-  using semaphore = typename TestFixture::semaphore;
+  using semaphore = corolock::basic_async_semaphore<TypeParam>;
   auto acquire = [](semaphore& s, std::size_t units, thread_executor& e,
                     std::stop_token token) -> task<> {
     const auto p = co_await s.async_acquire(units, std::move(token)).on(e);
@@ -102,7 +108,7 @@ TYPED_TEST(Stress, UnitsAreNeitherLostNorMadeByStopsAgainstReleases) {
 }
 
 TYPED_TEST(Stress, SemaphoreFramesDestroyedAgainstAForeignReleaser) {
-  using semaphore = typename TestFixture::semaphore;
+  using semaphore = corolock::basic_async_semaphore<TypeParam>;
   auto acquire = [](semaphore& s, thread_executor& e) -> task<> {
     const auto p = co_await s.async_acquire().on(e);
   };
@@ -132,7 +138,7 @@ TYPED_TEST(Stress, SemaphoreFramesDestroyedAgainstAForeignReleaser) {
 }
 
 TYPED_TEST(Stress, CloseRacesReleaseAndStop) {
-  using semaphore = typename TestFixture::semaphore;
+  using semaphore = corolock::basic_async_semaphore<TypeParam>;
   auto acquire = [](semaphore& s, thread_executor& e, std::stop_token token) -> task<> {
     const auto p = co_await s.async_acquire(std::move(token)).on(e);
   };
@@ -165,7 +171,7 @@ TYPED_TEST(Stress, CloseRacesReleaseAndStop) {
 // ------------------------------------------------------------------------------------- event
 
 TYPED_TEST(Stress, AnEventIsDestroyedByItsWaiterWhileSetReturns) {
-  using event = typename TestFixture::event;
+  using event = corolock::basic_async_event<TypeParam>;
   auto wait_and_destroy = [](std::unique_ptr<event>& mine, thread_executor& e) -> task<> {
     co_await mine->async_wait().on(e);
     mine.reset();
@@ -189,7 +195,7 @@ TYPED_TEST(Stress, AnEventIsDestroyedByItsWaiterWhileSetReturns) {
 }
 
 TYPED_TEST(Stress, SetAndResetRaceWaitsStopsAndDestruction) {
-  using event = typename TestFixture::event;
+  using event = corolock::basic_async_event<TypeParam>;
   auto wait = [](event& changed, thread_executor& e, std::stop_token token) -> task<> {
     static_cast<void>(co_await changed.async_wait(std::move(token)).on(e));
   };
@@ -232,7 +238,7 @@ TYPED_TEST(Stress, SetAndResetRaceWaitsStopsAndDestruction) {
 }
 
 TYPED_TEST(Stress, TwoStopsThatSetEachOthersEventsBothReturn) {
-  using event = typename TestFixture::event;
+  using event = corolock::basic_async_event<TypeParam>;
   // Each stop callback resumes its task inside itself, and that sets the event of the other task.
   auto wait_and_set = [](event& mine, event& theirs, std::stop_token token,
                          std::atomic<int>& ended) -> task<> {
@@ -260,21 +266,21 @@ TYPED_TEST(Stress, TwoStopsThatSetEachOthersEventsBothReturn) {
 // ------------------------------------------------------------------ shared mutex, condition
 
 TYPED_TEST(Stress, WritersAreAloneAndReadersSeeNoHalfWrittenPair) {
-  using shared_mutex = typename TestFixture::shared_mutex;
+  using shared_mutex = corolock::basic_async_shared_mutex<TypeParam>;
   constexpr std::size_t thread_count = 3;
   struct shared_state {
-    shared_mutex mutex;
+    shared_mutex guarding;
     std::size_t first = 0;
     std::size_t second = 0;
     std::size_t written = 0;
   } state;
   auto write = [](shared_state& s, std::atomic<std::size_t>& ended) -> task<> {
     {
-      auto g = co_await s.mutex.async_lock();
+      auto g = co_await s.guarding.async_lock();
       ++s.first;
       ++s.second;
       ++s.written;
-      const auto r = s.mutex.downgrade(std::move(g));
+      const auto r = s.guarding.downgrade(std::move(g));
       EXPECT_EQ(s.first, s.second);
     }
     ++ended;
@@ -282,7 +288,7 @@ TYPED_TEST(Stress, WritersAreAloneAndReadersSeeNoHalfWrittenPair) {
   auto read = [](shared_state& s, std::stop_token token,
                  std::atomic<std::size_t>& ended) -> task<> {
     {
-      const auto g = co_await s.mutex.async_lock_shared(std::move(token));
+      const auto g = co_await s.guarding.async_lock_shared(std::move(token));
       if (g) {
         EXPECT_EQ(s.first, s.second);
       }
@@ -314,21 +320,21 @@ TYPED_TEST(Stress, WritersAreAloneAndReadersSeeNoHalfWrittenPair) {
   }
   EXPECT_EQ(ended.load(), thread_count * count);
   EXPECT_EQ(state.written, thread_count * count / 4);
-  EXPECT_FALSE(state.mutex.is_locked());
+  EXPECT_FALSE(state.guarding.is_locked());
 }
 
 TYPED_TEST(Stress, NoNotificationIsLostToAStopOrToADestroyedFrame) {
-  using mutex = typename TestFixture::mutex;
-  using condition = typename TestFixture::condition;
+  using mutex = corolock::basic_async_mutex<TypeParam>;
+  using condition = corolock::basic_async_condition<TypeParam>;
   // Each round offers as many items as there are waiters that are neither stopped nor destroyed.
   struct shared_state {
-    mutex mutex;
+    mutex guarding;
     condition changed;
     std::size_t items = 0;
     std::size_t taken = 0;
   } state;
   auto take = [](shared_state& s, thread_executor& e, std::stop_token token) -> task<bool> {
-    auto g = co_await s.mutex.async_lock().on(e);
+    auto g = co_await s.guarding.async_lock().on(e);
     const auto o =
         co_await s.changed.async_wait(g, [&s] { return s.items > 0; }, std::move(token)).on(e);
     if (o) {
@@ -339,7 +345,7 @@ TYPED_TEST(Stress, NoNotificationIsLostToAStopOrToADestroyedFrame) {
   };
   auto give = [](shared_state& s, thread_executor& e, std::size_t many) -> task<> {
     for (std::size_t i = 0; i < many; ++i) {
-      const auto g = co_await s.mutex.async_lock().on(e);
+      const auto g = co_await s.guarding.async_lock().on(e);
       ++s.items;
       s.changed.notify_one();
     }
@@ -387,14 +393,14 @@ TYPED_TEST(Stress, NoNotificationIsLostToAStopOrToADestroyedFrame) {
     }
     state.items = 0;
   }
-  EXPECT_FALSE(state.mutex.is_locked());
+  EXPECT_FALSE(state.guarding.is_locked());
   EXPECT_EQ(state.changed.statistics().waiters, 0U);
 }
 
 // ----------------------------------------------------------------------------------- barrier
 
 TYPED_TEST(Stress, NoThreadBeginsAPhaseBeforeAllHaveEndedTheLastOne) {
-  using barrier = typename TestFixture::barrier;
+  using barrier = corolock::basic_async_barrier<TypeParam>;
   constexpr std::size_t thread_count = 3;
   const std::size_t phases = rounds(20'000);
   barrier meeting(thread_count);

@@ -13,6 +13,8 @@
 // task<T, Executor>: its promise offers get_executor(), which is the one parameter of the coroutine
 // that is an Executor&.
 //
+// detached: a coroutine that belongs to nobody.
+//
 // One thread at a time may use a task: a test with several threads looks at a task when the thread
 // that ran it is known to be done with it.
 
@@ -130,6 +132,17 @@ class [[nodiscard]] task {
   explicit task(std::coroutine_handle<promise_type> handle) noexcept : handle_(handle) {}
 
   std::coroutine_handle<promise_type> handle_;
+};
+
+/// A coroutine that runs by itself and frees its frame when it ends.
+struct detached {
+  struct promise_type {
+    detached get_return_object() noexcept { return {}; }
+    std::suspend_never initial_suspend() noexcept { return {}; }
+    std::suspend_never final_suspend() noexcept { return {}; }
+    void return_void() noexcept {}
+    void unhandled_exception() noexcept { std::terminate(); }
+  };
 };
 
 /// Starts a task and returns it.

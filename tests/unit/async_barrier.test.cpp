@@ -124,6 +124,18 @@ TYPED_TEST(AsyncBarrier, TheLastArrivalOnlyPostsToTheOthersExecutors) {
   EXPECT_TRUE(a.done());
 }
 
+TYPED_TEST(AsyncBarrier, TheLastPartyMayEndBeforeItsOwnArrivalHasReturned) {
+  // Without an executor it is resumed inside the await_suspend of its own wait.
+  auto arrive = [](auto& b, int& ended) -> corolock_test::detached {
+    static_cast<void>(co_await b.async_arrive_and_wait());
+    ++ended;
+  };
+  int ended = 0;
+  arrive(this->two_, ended);
+  arrive(this->two_, ended);
+  EXPECT_EQ(ended, 2);
+}
+
 // ------------------------------------------------------------------------------ cancellation
 
 TYPED_TEST(AsyncBarrier, AStoppedPartyHasNotArrivedAndTheBarrierIsNotBroken) {

@@ -205,6 +205,22 @@ TYPED_TEST(AsyncCondition, NotifyOnlyPostsToTheExecutorOfTheWait) {
   EXPECT_TRUE(t.done());
 }
 
+TYPED_TEST(AsyncCondition, ATaskMayEndBeforeTheUnlockOfItsOwnWaitHasReturned) {
+  // Without an executor the wait runs the next owner, which notifies, and then the waiter itself.
+  auto wait_detached = [](auto& t, int& ended) -> corolock_test::detached {
+    auto g = co_await t.mutex_.async_lock();
+    co_await t.condition_.async_wait(g);
+    ++ended;
+  };
+  int ended = 0;
+  auto g = this->mutex_.try_lock();
+  wait_detached(*this, ended);
+  const auto b = started(this->lock_then(*this, [&] { this->condition_.notify_one(); }));
+  g.unlock();
+  EXPECT_TRUE(b.done());
+  EXPECT_EQ(ended, 1);
+}
+
 // --------------------------------------------------------------------------------- predicate
 
 TYPED_TEST(AsyncCondition, AWaitForWhatIsTrueAlreadyKeepsTheLockAndDoesNotSuspend) {
