@@ -262,6 +262,7 @@ class wait_operation final : W, wait_service::entry {
         allocator_(allocator),
         work_(executor),
         timer_(executor) {
+    this->link_ = 0;  // a wait that never queues may be dropped too
     this->frame_ = corolock::detail::frame_is_extended;
     this->post_ = &wait_operation::woken;
   }
