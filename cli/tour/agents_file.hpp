@@ -38,7 +38,7 @@ class file_error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Reads the file. Agents without an agent_id get one. Lines that are empty are left out, lines that
+/// Reads the file. Agents without an agent_id get one. Empty lines are left out, lines that
 /// are no valid agent are in `skipped`.
 /// Throws file_error, which names the file, if it cannot be read or has no valid agent.
 agents_file read_agents(const std::string& path);

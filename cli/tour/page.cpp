@@ -97,6 +97,7 @@ void page::interleaving(const std::vector<event>& events, std::size_t tasks) {
     return line;
   };
   std::vector<std::string> names;
+  names.reserve(tasks);
   for (std::size_t task = 0; task < tasks; ++task) {
     names.push_back(std::string("task ") + static_cast<char>('A' + task));
   }

@@ -8,7 +8,7 @@ namespace corolock_cli {
 
 /// A completion handler for co_spawn: what the coroutine throws leaves io_context::run().
 /// (boost::asio::detached would drop it.)
-inline void rethrow(std::exception_ptr exception) {
+inline void rethrow(const std::exception_ptr& exception) {
   if (exception) {
     std::rethrow_exception(exception);
   }

@@ -150,6 +150,7 @@ class registration_handler {
         return stop(std::string("tags must be strings, and one is ") + name_of(type), error);
       }
       profile.tags.push_back(std::move(text));
+      return true;
     }
     if (depth_ != 1) {
       return true;

@@ -85,7 +85,7 @@ class fixture : public testing::Test {
   template <class T>
   std::shared_ptr<call<T>> start(awaitable<T> what) {
     auto started = std::make_shared<call<T>>();
-    auto done = [started](std::exception_ptr exception, T result) {
+    auto done = [started](const std::exception_ptr& exception, T result) {
       started->exception = exception;
       if (!exception) {
         started->result = std::move(result);

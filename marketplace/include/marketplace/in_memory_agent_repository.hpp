@@ -129,8 +129,8 @@ class agent_table {
 
 }  // namespace detail
 
-/// What has to be looked up between the checks of a profile and its storing, such as the agent's own
-/// description of itself. What it throws ends the call, and nothing is stored.
+/// What has to be looked up between the checks of a profile and its storing, such as the agent's
+/// own description of itself. What it throws ends the call, and nothing is stored.
 using before_store = std::function<boost::asio::awaitable<void>(const agent_profile&)>;
 
 /// Agents in memory. All operations take O(log agents), list_agents() O(limit + offset).
