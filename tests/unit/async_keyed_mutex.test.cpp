@@ -406,10 +406,13 @@ TYPED_TEST(AsyncKeyedMutex, TwoTasksThatNameTheKeysInOppositeOrdersDoNotWaitForE
       order.push_back(id);
     }
   };
-  auto g = m.try_lock("b");
+  // Each would get the first key that it names, and wait for the other one's.
+  auto a = m.try_lock("a");
+  auto b = m.try_lock("b");
   const auto s = started(f(m, this->executor_, {"a", "b"}, this->order_, 0));
   const auto t = started(f(m, this->executor_, {"b", "a"}, this->order_, 1));
-  g.unlock();
+  a.unlock();
+  b.unlock();
   this->executor_.run_all();
   EXPECT_TRUE(s.done());
   EXPECT_TRUE(t.done());
