@@ -82,7 +82,7 @@ awaitable<void> register_all(marketplace::agent_repository& repository, const ag
     }
     result.refused.push_back(one.line);
     if (result.errors.size() < errors_max) {
-      const std::string& holder = created.error().holder();
+      const std::string holder = created.error().holder();
       result.errors.push_back({one.line, created.error().message() + " (line " +
                                              std::to_string(line_of[holder]) + ")"});
     }

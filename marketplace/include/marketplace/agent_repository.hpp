@@ -16,7 +16,8 @@
 
 namespace marketplace {
 
-/// Why a repository did not do what it was asked.
+/// Why a repository did not do what it was asked. Its texts are returned by value, because
+/// result::error() is one, too: a reference into it would dangle.
 class repository_error {
  public:
   enum class kind {
@@ -48,11 +49,11 @@ class repository_error {
 
   [[nodiscard]] kind why() const noexcept { return kind_; }
   /// The profile's field that it is about: "agent_id", "base_url", "version", or empty.
-  [[nodiscard]] const std::string& field() const noexcept { return field_; }
+  [[nodiscard]] std::string field() const { return field_; }
   /// The agent_id of the agent that is in the way, or empty.
-  [[nodiscard]] const std::string& holder() const noexcept { return holder_; }
+  [[nodiscard]] std::string holder() const { return holder_; }
   /// All of it in one sentence.
-  [[nodiscard]] const std::string& message() const noexcept { return message_; }
+  [[nodiscard]] std::string message() const { return message_; }
 
  private:
   repository_error(kind why, std::string field, std::string holder, std::string message)

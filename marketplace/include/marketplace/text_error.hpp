@@ -14,7 +14,8 @@ class text_error {
   /// By name, so that a result<std::string, text_error> cannot mistake its value for an error.
   static text_error because(std::string message) { return text_error(std::move(message)); }
 
-  [[nodiscard]] const std::string& message() const noexcept { return message_; }
+  // By value, because result::error() is one, too: a reference into it would dangle.
+  [[nodiscard]] std::string message() const { return message_; }
 
  private:
   explicit text_error(std::string message) noexcept : message_(std::move(message)) {}
