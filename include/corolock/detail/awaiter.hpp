@@ -72,9 +72,9 @@ struct core_access {
     if constexpr (requires { p.try_enter(); }) {
       return p.try_enter() ? wait_status::granted : wait_status::queued;
     } else {
-      queue_word w = p.queue_.open();
+      queue_word w = queue(p).open();
       const wait_status s = p.enter(w, n);
-      p.queue_.close(w);
+      queue(p).close(w);
       return s;
     }
   }
