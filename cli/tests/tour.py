@@ -82,7 +82,7 @@ class Tour(unittest.TestCase):
 
     def check_same_but_for_figures(self, lines):
         again = self.check_tour(run("tour", SAMPLE), "11 created, 1 refused, 0 skipped")
-        plain = re.compile(r"[0-9.]+ ns .*|[0-9a-f]{8}-[0-9a-f-]{27}.*")
+        plain = re.compile(r" +[0-9.]+ ns .*|[0-9a-f]{8}-[0-9a-f-]{27}.*")
         self.assertEqual([plain.sub("", l) for l in lines], [plain.sub("", l) for l in again])
         return lines
 
