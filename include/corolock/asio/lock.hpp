@@ -73,6 +73,9 @@ auto keyed_request(Mutex& m, typename Mutex::key_type key, typename Mutex::call_
 template <class Mutex, class Keys>
 auto keys_request(Mutex& m, Keys&& keys, typename Mutex::call_site where) {
   std::vector<typename Mutex::key_type> all;
+  if constexpr (std::ranges::sized_range<Keys>) {
+    all.reserve(std::ranges::size(keys));
+  }
   for (auto&& key : keys) {
     all.emplace_back(std::forward<decltype(key)>(key));
   }
