@@ -2,7 +2,8 @@
 // Copyright (c) 2026 the corolock developers
 
 // Execution contexts that are destroyed while waits are under way. What goes wrong shows as a
-// sanitizer's report, as a leak, or as a lock that nobody holds and nobody gets.
+// sanitizer's report, as a leak, or as a lock that nobody holds and nobody gets. (A strand must not
+// outlive its context: Asio's rule.)
 
 #include <corolock/asio.hpp>
 #include <support/asio.hpp>
@@ -247,9 +248,11 @@ TEST_F(AsioLifetime, ManyTasksOfAStrandAreDestroyedWithAFlatStack) {
   held_.unlock();
   // The first wait comes before the first strand, so that the strands are shut down first.
   async_lock(last, here([mark = tracker_.copy()](auto, auto) { FAIL(); }));
-  const auto strand = asio::make_strand(*context_);
-  for (int i = 0; i < 100'000; ++i) {
-    launch(strand, nested(m_, last, nullptr));
+  {
+    const auto strand = asio::make_strand(*context_);
+    for (int i = 0; i < 100'000; ++i) {
+      launch(strand, nested(m_, last, nullptr));
+    }
   }
   poll(*context_);
   context_.reset();
@@ -313,10 +316,9 @@ TEST_F(AsioLifetime, AContextMayBeMadeAnewWhereOneWasDestroyed) {
 
 TEST_F(AsioLifetime, AThreadPoolDestroyedWhileTasksWaitDestroysThem) {
   auto pool = std::make_unique<asio::thread_pool>(2);
-  const auto strand = asio::make_strand(*pool);
   for (int i = 0; i < 10; ++i) {
     launch(*pool, hold(m_, tracker_.copy()));
-    launch(strand, hold_timed(m_, tracker_.copy()));
+    launch(asio::make_strand(*pool), hold_timed(m_, tracker_.copy()));
   }
   while (m_.statistics().waiters < 20U) {
     std::this_thread::yield();
@@ -369,11 +371,9 @@ asio::awaitable<void, strand> time_out_on_strand(async_mutex& m, std::chrono::mi
 }  // namespace
 
 TEST_F(AsioLifetime, ACompletionOnAStrandMayBeDestroyedWithTheStrand) {
-  const strand first(context_->get_executor());
-  launch(first, hold_on_strand(m_, tracker_.copy()));
+  launch(strand(context_->get_executor()), hold_on_strand(m_, tracker_.copy()));
   poll(*context_);
-  const strand second(context_->get_executor());
-  launch(second, hold_on_strand(m_, tracker_.copy()));
+  launch(strand(context_->get_executor()), hold_on_strand(m_, tracker_.copy()));
   poll(*context_);
   held_.unlock();
   context_.reset();
@@ -383,9 +383,9 @@ TEST_F(AsioLifetime, ACompletionOnAStrandMayBeDestroyedWithTheStrand) {
 TEST_F(AsioLifetime, ATimeoutOnAStrandMayBeDestroyedWithTheStrand) {
   for (std::size_t turns = 0; turns < 6; ++turns) {
     context_.emplace();
-    const strand s(context_->get_executor());
-    launch(s, time_out_on_strand(m_, hours(1), tracker_.copy()));
-    launch(s, time_out_on_strand(m_, std::chrono::milliseconds(0), nullptr));
+    launch(strand(context_->get_executor()), time_out_on_strand(m_, hours(1), tracker_.copy()));
+    launch(strand(context_->get_executor()),
+           time_out_on_strand(m_, std::chrono::milliseconds(0), nullptr));
     for (std::size_t i = 0; i < turns; ++i) {
       context_->poll_one();
     }
@@ -403,12 +403,13 @@ TEST_F(AsioLifetime, AGuardDroppedByAContextThatShutsDownReachesNoStrandOfIt) {
   held_.unlock();
   launch(*context_, nested(m_, last, tracker_.copy()));
   poll(*context_);
-  const asio::strand<asio::io_context::executor_type> s(context_->get_executor());
-  std::vector<mark> marks;
-  for (int i = 0; i < 10; ++i) {
-    launch(s, hold(m_, tracker_.copy()));
-    launch(s, hold_timed(m_, tracker_.copy()));
-    async_lock(m_, asio::bind_executor(s, [mark = tracker_.copy()](auto, auto) { FAIL(); }));
+  {
+    const strand s(context_->get_executor());
+    for (int i = 0; i < 10; ++i) {
+      launch(s, hold(m_, tracker_.copy()));
+      launch(s, hold_timed(m_, tracker_.copy()));
+      async_lock(m_, asio::bind_executor(s, [mark = tracker_.copy()](auto, auto) { FAIL(); }));
+    }
   }
   poll(*context_);
   EXPECT_EQ(m_.statistics().waiters, 30U);
