@@ -61,8 +61,8 @@ class on_context : public testing::Test {
 
 class AsioSemaphore : public on_context {
  protected:
-  static asio::awaitable<void> append(async_semaphore& s, std::size_t units, std::vector<int>& order,
-                                      int id) {
+  static asio::awaitable<void> append(async_semaphore& s, std::size_t units,
+                                      std::vector<int>& order, int id) {
     const permit held = co_await async_acquire(s, units, use_awaitable);
     EXPECT_EQ(held.units(), units);
     order.push_back(id);

@@ -218,8 +218,8 @@ class ledger_allocator {
     }
     ledger_->bytes += n * sizeof(T);
     // Not by operator new, which is counted.
-    return static_cast<T*>(std::aligned_alloc(alignof(std::max_align_t),
-                                              (n * sizeof(T) + 31) / 32 * 32));
+    return static_cast<T*>(
+        std::aligned_alloc(alignof(std::max_align_t), (n * sizeof(T) + 31) / 32 * 32));
   }
   void deallocate(T* memory, std::size_t n) noexcept {
     ledger_->bytes -= n * sizeof(T);
@@ -261,12 +261,12 @@ class AsioAllocator : public testing::Test {
 };
 
 TEST_F(AsioAllocator, GivesAllTheMemoryOfAWaitAndGetsItBackBeforeTheHandlerRuns) {
-  auto token = asio::bind_allocator(
-      ledger_allocator<int>(ledger_),
-      asio::bind_executor(context_, [&](error_code, const mutex_guard&) {
-        EXPECT_EQ(ledger_.bytes, 0U);
-        ++done_.calls;
-      }));
+  auto token =
+      asio::bind_allocator(ledger_allocator<int>(ledger_),
+                           asio::bind_executor(context_, [&](error_code, const mutex_guard&) {
+                             EXPECT_EQ(ledger_.bytes, 0U);
+                             ++done_.calls;
+                           }));
 #if !COROLOCK_TEST_SANITIZED  // there malloc counts too
   const allocation_counter others;
 #endif

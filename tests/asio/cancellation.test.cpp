@@ -154,11 +154,11 @@ TEST_F(AsioCancellation, ThenTheGrantArrivesForTheNextOneOnly) {
 }
 
 TEST_F(AsioCancellation, TheHandlerMayWaitAgainByTheSameSlot) {
-  async_lock(m_, asio::bind_cancellation_slot(
-                     signal_.slot(), here([&](error_code error, const mutex_guard&) {
-                       EXPECT_EQ(error, asio::error::operation_aborted);
-                       async_lock(m_, here(first_, signal_));
-                     })));
+  async_lock(m_, asio::bind_cancellation_slot(signal_.slot(),
+                                              here([&](error_code error, const mutex_guard&) {
+                                                EXPECT_EQ(error, asio::error::operation_aborted);
+                                                async_lock(m_, here(first_, signal_));
+                                              })));
   signal_.emit(cancellation_type::total);
   poll(context_);
   EXPECT_EQ(first_.calls, 0U);

@@ -45,8 +45,8 @@ using corolock::async_mutex;
 using corolock::mutex_guard;
 using corolock_test::completion;
 using corolock_test::error_code;
-using corolock_test::poll;
 using corolock_test::launch;
+using corolock_test::poll;
 using corolock_test::started;
 using corolock_test::task;
 using corolock_test::yield;
@@ -493,7 +493,9 @@ TEST_F(AsioLock, ADroppedResultUnlocks) {
 
 TEST_F(AsioLock, AnAwaitableThatIsNeverAwaitedAcquiresNothing) {
   held_.unlock();
-  { const auto never = async_lock(m_, use_awaitable); }
+  {
+    const auto never = async_lock(m_, use_awaitable);
+  }
   EXPECT_FALSE(m_.is_locked());
 }
 

@@ -169,8 +169,8 @@ asio::awaitable<void> increment(shared_count& shared, std::size_t times) {
 }
 asio::awaitable<void> increment_in_time(shared_count& shared, std::size_t times) {
   for (std::size_t i = 0; i < times; ++i) {
-    auto [error, guard] = co_await async_lock_for(shared.m, nanoseconds(i % 7 * 500),
-                                                  asio::as_tuple(use_awaitable));
+    auto [error, guard] =
+        co_await async_lock_for(shared.m, nanoseconds(i % 7 * 500), asio::as_tuple(use_awaitable));
     if (error) {
       EXPECT_EQ(error, errc::timed_out);
       ++shared.given_up;
@@ -299,8 +299,8 @@ TEST(AsioThreads, AContextIsDestroyedWhileAnotherThreadGrantsToIt) {
       [&](std::size_t i) {
         asio::io_context context(1);
         async_lock(*mutexes[i], asio::bind_executor(context, [](error_code, const mutex_guard&) {
-                     FAIL() << "nobody runs the context";
-                   }));
+          FAIL() << "nobody runs the context";
+        }));
         queued[i] = true;
       });
   for (const auto& m : mutexes) {
@@ -340,6 +340,49 @@ TEST(AsioThreads, AContextIsDestroyedWhileAnotherThreadGrantsToACoroutineOfIt) {
       });
   for (const auto& m : mutexes) {
     EXPECT_FALSE(m->is_locked());
+  }
+}
+
+namespace {
+
+// An executor whose post() is slow: it begins when the context is about to be destroyed.
+struct slow_executor {
+  asio::io_context* context;
+  std::atomic<bool>* destroying;
+
+  asio::execution_context& query(asio::execution::context_t) const noexcept { return *context; }
+  static constexpr asio::execution::blocking_t query(asio::execution::blocking_t) noexcept {
+    return asio::execution::blocking.never;
+  }
+  template <class Function>
+  void execute(Function function) const {
+    spin_until([this] { return destroying->load(); });
+    for (int i = 0; i < 100; ++i) {
+      std::this_thread::yield();  // gives the other thread the time to go wrong
+    }
+    asio::require(context->get_executor(), asio::execution::blocking.never)
+        .execute(std::move(function));
+  }
+  bool operator==(const slow_executor&) const noexcept = default;
+};
+
+}  // namespace
+
+TEST(AsioThreads, TheDestructionOfAContextWaitsForAThreadThatPostsToIt) {
+  for (int round = 0; round < 20; ++round) {
+    auto context = std::make_unique<asio::io_context>();
+    async_mutex m;
+    mutex_guard held = m.try_lock();
+    std::atomic<bool> destroying{false};
+    async_lock(m, asio::bind_executor(
+                      slow_executor{context.get(), &destroying},
+                      [](error_code, const mutex_guard&) { FAIL() << "nobody runs the context"; }));
+    std::thread unlocker([&] { held.unlock(); });
+    spin_until([&] { return m.statistics().waiters == 0; });
+    destroying = true;
+    context.reset();
+    unlocker.join();
+    EXPECT_FALSE(m.is_locked());
   }
 }
 

@@ -310,8 +310,8 @@ TEST_F(AsioTimeLimit, ATimeoutIsNotEarlyOnACoarserClockThanItsLimit) {
 // ------------------------------------------------------------------------------ every operation
 
 TEST(AsioTimeLimits, EveryOperationTimesOut) {
-  using corolock::async_arrive_and_wait_for;
   using corolock::async_acquire_for;
+  using corolock::async_arrive_and_wait_for;
   using corolock::async_lock_shared_for;
   using corolock::async_wait_for;
   const milliseconds now(0);
@@ -342,8 +342,7 @@ TEST(AsioTimeLimits, EveryOperationTimesOut) {
   async_wait_for(event, now, on(wait));
   async_arrive_and_wait_for(barrier, now, on(arrive));
   async_wait_for(condition, guard, now, on(notified));
-  async_wait_for(
-      condition_of_state, guard_2, [] { return false; }, now, on(satisfied));
+  async_wait_for(condition_of_state, guard_2, [] { return false; }, now, on(satisfied));
   run(context);
   EXPECT_TRUE(write.failed_with(errc::timed_out));
   EXPECT_TRUE(read.failed_with(errc::timed_out));
@@ -365,8 +364,8 @@ TEST(AsioTimeLimits, EveryOperationTimesOut) {
 }
 
 TEST(AsioTimeLimits, EveryOperationThatNeedNotWaitIgnoresItsLimit) {
-  using corolock::async_arrive_and_wait_until;
   using corolock::async_acquire_until;
+  using corolock::async_arrive_and_wait_until;
   using corolock::async_lock_shared_until;
   using corolock::async_wait_until;
   const steady_clock::time_point long_ago{};
@@ -392,8 +391,7 @@ TEST(AsioTimeLimits, EveryOperationThatNeedNotWaitIgnoresItsLimit) {
   async_acquire_until(semaphore, 1, long_ago, on(acquire));
   async_wait_until(event, long_ago, on(wait));
   async_arrive_and_wait_until(barrier, long_ago, on(arrive));
-  async_wait_until(
-      condition, guard, [] { return true; }, long_ago, on(satisfied));
+  async_wait_until(condition, guard, [] { return true; }, long_ago, on(satisfied));
   run(context);
   EXPECT_TRUE(write.succeeded());
   EXPECT_TRUE(read.succeeded());

@@ -5,9 +5,8 @@
 //
 // expect-error(clang): no member named 'await_ready' in 'corolock::.*basic_async_mutex
 // expect-error(g++): no member named .await_ready. in .corolock.*async_mutex
-#include <corolock/async_mutex.hpp>
-
 #include "../support/task.hpp"
+#include <corolock/async_mutex.hpp>
 
 corolock_test::task<> f(corolock::async_mutex& m) {
 #if defined(COROLOCK_EXPECT_SUCCESS)

@@ -108,11 +108,11 @@ TYPED_TEST(Guarded, TheObjectMayBeAnAggregateOrACopy) {
 }
 
 TYPED_TEST(Guarded, ItIsNeitherCopiedNorMoved) {
-  using list = typename TestFixture::list;
-  EXPECT_FALSE(std::is_copy_constructible_v<list>);
-  EXPECT_FALSE((std::is_constructible_v<list, list&>));
-  EXPECT_FALSE(std::is_move_constructible_v<list>);
-  EXPECT_FALSE(std::is_copy_constructible_v<typename list::guard_type>);
+  using guarded_list = typename TestFixture::list;
+  EXPECT_FALSE(std::is_copy_constructible_v<guarded_list>);
+  EXPECT_FALSE((std::is_constructible_v<guarded_list, guarded_list&>));
+  EXPECT_FALSE(std::is_move_constructible_v<guarded_list>);
+  EXPECT_FALSE(std::is_copy_constructible_v<typename guarded_list::guard_type>);
 }
 
 TYPED_TEST(Guarded, CostsNoMoreThanTheObjectAndTheLock) {
