@@ -2,11 +2,10 @@
 // Copyright (c) 2026 the corolock developers
 
 // The front end for Boost.Asio beside what its users take instead: a channel of capacity 1 (sending
-// locks, receiving unlocks) and a strand. All of it as they write it: asio::awaitable, any_io_executor,
-// a default io_context run by one thread.
+// locks, receiving unlocks) and a strand. All of it as they write it: asio::awaitable,
+// any_io_executor, a default io_context run by one thread.
 
 #include "micro/harness.hpp"
-
 #include <corolock/asio.hpp>
 #include <corolock/async_mutex.hpp>
 
@@ -65,7 +64,9 @@ awaitable<void> cas_and_store(word& w, long n) {
   co_return;
 }
 
-awaitable<void> just_return() { co_return; }
+awaitable<void> just_return() {
+  co_return;
+}
 awaitable<void> call_nothing(nothing&, long n) {
   for (long i = 0; i < n; ++i) {
     co_await just_return();
@@ -232,7 +233,8 @@ int main(int argc, char** argv) {
   add(among, "corolock, local", &run<local_mutex, corolock_posting<local_mutex>, tasks>);
   add(among, "corolock, deferred", &run<mutex, corolock_posting_deferred, tasks>);
   add(among, "channel, async_send", &run<slot<channel>, send_posting<slot<channel>>, tasks>);
-  add(among, "channel, try_send first", &run<slot<channel>, try_send_posting<slot<channel>>, tasks>);
+  add(among, "channel, try_send first",
+      &run<slot<channel>, try_send_posting<slot<channel>>, tasks>);
   add(among, "concurrent_channel, async_send",
       &run<slot<concurrent_channel>, send_posting<slot<concurrent_channel>>, tasks>);
   add(among, "concurrent_channel, try_send first",

@@ -7,7 +7,6 @@
 #include "micro/handoff.hpp"
 #include "micro/harness.hpp"
 #include "micro/tasks.hpp"
-
 #include <corolock/async_mutex.hpp>
 #include <corolock/async_semaphore.hpp>
 #include <corolock/async_shared_mutex.hpp>
@@ -212,8 +211,7 @@ void add_uncontended(subjects& list, const std::string& name) {
   add("corolock, stop token", &uncontended_stoppable<Mutex>);
   add("corolock, try_lock", &uncontended_try<Mutex>);
   add("std::mutex", &blocking<std::lock_guard<std::mutex>, std::mutex>);
-  add("boost.fiber mutex",
-      &blocking<std::lock_guard<boost::fibers::mutex>, boost::fibers::mutex>);
+  add("boost.fiber mutex", &blocking<std::lock_guard<boost::fibers::mutex>, boost::fibers::mutex>);
 }
 
 template <class Semaphore, class SharedMutex>
@@ -236,8 +234,9 @@ void add_uncontended_others(subjects& list, const std::string& prefix) {
 template <class Mutex, long Tasks>
 void add_handoff(subjects& list, const std::string& prefix) {
   const auto add = [&](const char* who, void (*run)(long), role r = role::subject) {
-    list.push_back({prefix + std::to_string(Tasks), who, r, std::max(uncontended_batch, 1'000 * Tasks),
-                    std::max(counted, 20 * Tasks), run});
+    list.push_back({prefix + std::to_string(Tasks), who, r,
+                    std::max(uncontended_batch, 1'000 * Tasks), std::max(counted, 20 * Tasks),
+                    run});
   };
   add("bare resume", &bare_resume<Tasks>, role::floor);
   add("corolock", &handoff<Mutex, Tasks>);

@@ -5,7 +5,6 @@
 // allocations of a wait, counted by an operator new of its own.
 
 #include "micro/handoff.hpp"
-
 #include <corolock/asio.hpp>
 #include <corolock/corolock.hpp>
 
@@ -41,8 +40,12 @@ std::size_t allocations = 0;
   }
   throw std::bad_alloc();
 }
-[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p) noexcept {
+  std::free(p);
+}
+[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept {
+  std::free(p);
+}
 
 namespace {
 

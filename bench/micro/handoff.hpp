@@ -8,7 +8,6 @@
 
 #include "micro/harness.hpp"
 #include "micro/tasks.hpp"
-
 #include <corolock/async_mutex.hpp>
 
 #include <cstddef>
@@ -89,16 +88,17 @@ void hand_off_stoppable(long tasks, long n) {
   Mutex m;
   const std::stop_source source;
   const std::stop_token token = source.get_token();
-  hand_off(m, tasks, n, [&](long each) { return lock_and_unlock_stoppable(m, token, each); },
-           [] {});
+  hand_off(
+      m, tasks, n, [&](long each) { return lock_and_unlock_stoppable(m, token, each); }, [] {});
 }
 
 template <class Mutex>
 void hand_off_on_executor(long tasks, long n) {
   Mutex m;
   ring_executor executor(static_cast<std::size_t>(tasks));
-  hand_off(m, tasks, n, [&](long each) { return lock_and_unlock_on(executor, m, each); },
-           [&] { executor.run(); });
+  hand_off(
+      m, tasks, n, [&](long each) { return lock_and_unlock_on(executor, m, each); },
+      [&] { executor.run(); });
 }
 
 }  // namespace bench

@@ -20,9 +20,11 @@
 
 namespace bench {
 
-// What a loop body does besides its lock: it keeps the compiler from merging or dropping rounds, and
-// is no instruction and touches no memory.
-[[gnu::always_inline]] inline void keep_loop() noexcept { asm volatile(""); }
+// What a loop body does besides its lock: it keeps the compiler from merging or dropping rounds,
+// and is no instruction and touches no memory.
+[[gnu::always_inline]] inline void keep_loop() noexcept {
+  asm volatile("");
+}
 
 inline void check(bool condition, const char* what) noexcept {
   if (!condition) {

@@ -7,7 +7,6 @@
 
 #include "micro/harness.hpp"
 #include "micro/tasks.hpp"
-
 #include <corolock/asio.hpp>
 #include <corolock/async_mutex.hpp>
 
@@ -161,7 +160,7 @@ void on_two_threads(F f) {
   other.join();
 }
 
-// --------------------------------------------------------------------------------- plain coroutines
+// -------------------------------------------------------------------------- plain coroutines
 
 template <bool Yields, class Task>
 Task hammer(thread_executor& e, contest<corolock::async_mutex>& c, tally& mine) {
@@ -347,8 +346,7 @@ double channel_on_asio(long n) {
 double posts_without_lock(long n) {
   const long each = n / static_cast<long>(all_tasks);
   std::array<asio_thread, threads> all;
-  return run_awaitables(
-      all, [=](asio_thread& t, tally& mine) { return post_only(t, each, mine); });
+  return run_awaitables(all, [=](asio_thread& t, tally& mine) { return post_only(t, each, mine); });
 }
 
 }  // namespace
