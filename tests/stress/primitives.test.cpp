@@ -28,7 +28,7 @@
 #include <vector>
 
 using corolock_test::drain;
-using corolock_test::rounds;
+using corolock_test::rounds_of;
 using corolock_test::side_by_side;
 using corolock_test::spin_until;
 using corolock_test::started;
@@ -52,7 +52,7 @@ TYPED_TEST(Stress, ASemaphoreIsDestroyedWhileItsReleaseReturns) {
     s.reset();
   };
   thread_executor e;
-  for (std::size_t round = 0; round < rounds(200'000); round += batch) {
+  for (std::size_t round = 0; round < rounds_of<TypeParam>(200'000); round += batch) {
     std::vector<std::unique_ptr<semaphore>> semaphores(batch);
     std::vector<task<>> waiters;
     for (auto& s : semaphores) {
@@ -78,7 +78,7 @@ TYPED_TEST(Stress, UnitsAreNeitherLostNorMadeByStopsAgainstReleases) {
   thread_executor e;
   semaphore s(3, 3);
   std::minstd_rand random(1);
-  for (std::size_t round = 0; round < rounds(200'000); round += batch) {
+  for (std::size_t round = 0; round < rounds_of<TypeParam>(200'000); round += batch) {
     std::vector<std::stop_source> stops(batch);
     std::vector<task<>> waiters;
     std::vector<typename semaphore::guard_type> all;
@@ -113,7 +113,7 @@ TYPED_TEST(Stress, SemaphoreFramesDestroyedAgainstAForeignReleaser) {
     const auto p = co_await s.async_acquire().on(e);
   };
   thread_executor e;
-  for (std::size_t round = 0; round < rounds(100'000); round += batch) {
+  for (std::size_t round = 0; round < rounds_of<TypeParam>(100'000); round += batch) {
     semaphore s(0);
     std::vector<task<>> victims;
     for (std::size_t i = 0; i < batch; ++i) {
@@ -143,7 +143,7 @@ TYPED_TEST(Stress, CloseRacesReleaseAndStop) {
     const auto p = co_await s.async_acquire(std::move(token)).on(e);
   };
   thread_executor e;
-  for (std::size_t round = 0; round < rounds(50'000); round += batch) {
+  for (std::size_t round = 0; round < rounds_of<TypeParam>(50'000); round += batch) {
     std::vector<std::unique_ptr<semaphore>> semaphores(batch);
     std::vector<std::stop_source> stops(batch);
     std::vector<task<>> waiters;
@@ -177,7 +177,7 @@ TYPED_TEST(Stress, AnEventIsDestroyedByItsWaiterWhileSetReturns) {
     mine.reset();
   };
   thread_executor e;
-  for (std::size_t round = 0; round < rounds(200'000); round += batch) {
+  for (std::size_t round = 0; round < rounds_of<TypeParam>(200'000); round += batch) {
     std::vector<std::unique_ptr<event>> events(batch);
     std::vector<task<>> waiters;
     for (auto& mine : events) {
@@ -201,7 +201,7 @@ TYPED_TEST(Stress, SetAndResetRaceWaitsStopsAndDestruction) {
   };
   thread_executor e;
   event changed;
-  for (std::size_t round = 0; round < rounds(100'000); round += batch) {
+  for (std::size_t round = 0; round < rounds_of<TypeParam>(100'000); round += batch) {
     std::vector<std::stop_source> stops(batch);
     std::vector<task<>> waiters(batch);
     // The executor's thread waits, and destroys every third one; this one sets and resets; another
@@ -246,7 +246,7 @@ TYPED_TEST(Stress, TwoStopsThatSetEachOthersEventsBothReturn) {
     theirs.set();
     ++ended;
   };
-  for (std::size_t round = 0; round < rounds(200'000); round += batch) {
+  for (std::size_t round = 0; round < rounds_of<TypeParam>(200'000); round += batch) {
     std::vector<std::array<event, 2>> events(batch);
     std::vector<std::array<std::stop_source, 2>> stops(batch);
     std::vector<task<>> tasks;
@@ -295,7 +295,7 @@ TYPED_TEST(Stress, WritersAreAloneAndReadersSeeNoHalfWrittenPair) {
     }
     ++ended;
   };
-  const std::size_t count = rounds(50'000);
+  const std::size_t count = rounds_of<TypeParam>(50'000);
   std::atomic<std::size_t> ended{0};
   std::array<std::vector<task<>>, thread_count> tasks;
   std::array<std::vector<std::stop_source>, thread_count> stops;
@@ -353,7 +353,7 @@ TYPED_TEST(Stress, NoNotificationIsLostToAStopOrToADestroyedFrame) {
   thread_executor takers;
   thread_executor givers;
   constexpr std::size_t waiters = 12;
-  for (std::size_t round = 0; round < rounds(20'000); round += waiters) {
+  for (std::size_t round = 0; round < rounds_of<TypeParam>(20'000); round += waiters) {
     std::array<std::stop_source, waiters> stops;
     std::array<task<bool>, waiters> tasks;
     task<> giver;
@@ -402,7 +402,7 @@ TYPED_TEST(Stress, NoNotificationIsLostToAStopOrToADestroyedFrame) {
 TYPED_TEST(Stress, NoThreadBeginsAPhaseBeforeAllHaveEndedTheLastOne) {
   using barrier = corolock::basic_async_barrier<TypeParam>;
   constexpr std::size_t thread_count = 3;
-  const std::size_t phases = rounds(20'000);
+  const std::size_t phases = rounds_of<TypeParam>(20'000);
   barrier meeting(thread_count);
   std::array<std::size_t, thread_count> phase{};
   auto work = [](barrier& b, thread_executor& e, std::size_t id, std::size_t count,

@@ -6,6 +6,7 @@
 
 #include <corolock/detail/sync.hpp>
 #include <support/manual_executor.hpp>
+#include <support/rounds.hpp>
 
 #include <gtest/gtest.h>
 
@@ -17,24 +18,54 @@
 
 namespace corolock_test {
 
-/// The thread-safe policy, slowed down where a race would be: right after it has published
-/// something, a thread now and then lets the others run. What it must not touch any more is gone
-/// then.
+/// The thread-safe policy, slowed down where a race would be: right after a thread has published
+/// something, it waits for what hesitate_until names, or now and then just for a moment.
 struct hesitating : corolock::multi_threaded {
   template <class T>
   static void store(T& object, T value, std::memory_order order) noexcept {
     multi_threaded::store(object, value, order);
     if (order == std::memory_order_release) {
-      static thread_local unsigned stores = 0;
-      if (++stores % 4 == 0) {
-        for (unsigned i = 0; i < 50; ++i) {
-          multi_threaded::pause(1);
-        }
+      hesitate();
+    }
+  }
+
+ private:
+  friend class hesitate_until;
+
+  static void hesitate() noexcept {
+    static thread_local unsigned stores = 0;
+    if (until != nullptr) {
+      // relaxed: what is proved must not rest on this wait
+      for (int i = 0; i < 500 && !until->load(std::memory_order_relaxed); ++i) {
         std::this_thread::yield();
+      }
+    } else if (++stores % 4 == 0) {
+      for (int i = 0; i < 50; ++i) {
+        multi_threaded::pause(1);
       }
     }
   }
+
+  static inline thread_local const std::atomic<bool>* until = nullptr;
 };
+
+/// While it lives, its thread waits after each publication for that to have happened, if it can
+/// happen at all: what the thread must not touch any more is gone then.
+class hesitate_until {
+ public:
+  explicit hesitate_until(const std::atomic<bool>& happened) noexcept {
+    hesitating::until = &happened;
+  }
+  hesitate_until(const hesitate_until&) = delete;
+  hesitate_until& operator=(const hesitate_until&) = delete;
+  ~hesitate_until() { hesitating::until = nullptr; }
+};
+
+/// How often a stress test repeats: hesitating takes time, and makes up for it in races met.
+template <class Threading>
+constexpr std::size_t rounds_of(std::size_t normally) noexcept {
+  return rounds(std::is_same_v<Threading, hesitating> ? normally / 5 : normally);
+}
 
 /// What stress tests are typed by.
 using threading_policies = testing::Types<corolock::multi_threaded, hesitating>;
@@ -61,8 +92,9 @@ inline void drain(thread_executor& e) {
   spin_until([&] { return idle.load(); });
 }
 
-/// Runs both functions at the same time, each with 0, 1, ..., count - 1. `here` may begin with i
-/// when `there` has begun with it, so that they stay close to each other.
+/// Runs both functions at the same time, each with 0, 1, ..., count - 1. `here` waits a moment for
+/// `there` to begin with i, so that they stay close to each other, but no longer: on a busy machine
+/// the other thread may not run just now.
 template <class Here, class There>
 void side_by_side(std::size_t count, Here here, There there) {
   std::atomic<std::size_t> begun{0};
@@ -72,8 +104,11 @@ void side_by_side(std::size_t count, Here here, There there) {
       there(i);
     }
   });
+  spin_until([&] { return begun.load() > 0; });
   for (std::size_t i = 0; i < count; ++i) {
-    spin_until([&] { return begun.load() > i; });
+    for (unsigned round = 0; round < 200 && begun.load() <= i; ++round) {
+      corolock::multi_threaded::pause(1);
+    }
     here(i);
   }
   other.join();
