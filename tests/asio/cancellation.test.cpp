@@ -67,8 +67,8 @@ class AsioCancellationType : public AsioCancellation,
 INSTANTIATE_TEST_SUITE_P(Each, AsioCancellationType,
                          testing::Values(cancellation_type::terminal, cancellation_type::partial,
                                          cancellation_type::total, cancellation_type::all),
-                         [](const auto& info) {
-                           switch (info.param) {
+                         [](const auto& type) {
+                           switch (type.param) {
                              case cancellation_type::terminal: return "Terminal";
                              case cancellation_type::partial: return "Partial";
                              case cancellation_type::total: return "Total";
@@ -416,7 +416,8 @@ static asio::awaitable<void> race_for_units(corolock::async_semaphore& s) {
     EXPECT_EQ(std::get<0>(winner).units(), 2U);
   }
 }
-static asio::awaitable<void> release_later(corolock::permit units, std::size_t turns) {
+static asio::awaitable<void> release_later([[maybe_unused]] corolock::permit units,
+                                           std::size_t turns) {
   co_await yield(turns);
 }
 TEST(AsioRace, ATimerThatRacesAGrantLosesNoUnits) {
