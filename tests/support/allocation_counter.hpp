@@ -22,20 +22,20 @@ namespace corolock_test {
 class allocation_counter {
  public:
   /// Since this object was constructed.
-  [[nodiscard]] std::size_t by_this_thread() const noexcept { return thread_ - thread_before_; }
-  [[nodiscard]] std::size_t by_all_threads() const noexcept { return process_ - process_before_; }
+  [[nodiscard]] std::size_t by_this_thread() const noexcept { return in_thread - thread_before_; }
+  [[nodiscard]] std::size_t by_all_threads() const noexcept { return in_process - process_before_; }
 
   static void count() noexcept {
-    ++thread_;
-    ++process_;
+    ++in_thread;
+    ++in_process;
   }
 
  private:
-  static inline thread_local std::size_t thread_ = 0;
-  static inline std::atomic<std::size_t> process_ = 0;
+  static inline thread_local std::size_t in_thread = 0;
+  static inline std::atomic<std::size_t> in_process = 0;
 
-  std::size_t thread_before_ = thread_;
-  std::size_t process_before_ = process_;
+  std::size_t thread_before_ = in_thread;
+  std::size_t process_before_ = in_process;
 };
 
 }  // namespace corolock_test
@@ -49,6 +49,7 @@ extern "C" void __sanitizer_malloc_hook(const volatile void*, std::size_t) {
 
 #else
 
+// NOLINTBEGIN(misc-definitions-in-headers): one file of an executable includes this
 // The other forms of the library's own operators call these. noinline: else g++ sees through a pair
 // of them, and warns of free() on what new returned.
 [[gnu::noinline]] void* operator new(std::size_t bytes) {
@@ -78,5 +79,6 @@ extern "C" void __sanitizer_malloc_hook(const volatile void*, std::size_t) {
 [[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
   std::free(memory);
 }
+// NOLINTEND(misc-definitions-in-headers)
 
 #endif

@@ -20,6 +20,7 @@ using policies = testing::Types<corolock::multi_threaded, corolock::single_threa
 
 struct policy_names {
   template <class Threading>
+  // NOLINTNEXTLINE(readability-identifier-naming): the name is GoogleTest's
   static std::string GetName(int) {
     return Threading::is_thread_safe ? "ThreadSafe" : "Local";
   }

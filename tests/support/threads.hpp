@@ -72,6 +72,7 @@ using threading_policies = testing::Types<corolock::multi_threaded, hesitating>;
 
 struct threading_policy_names {
   template <class Threading>
+  // NOLINTNEXTLINE(readability-identifier-naming): the name is GoogleTest's
   static std::string GetName(int) {
     return std::is_same_v<Threading, hesitating> ? "Hesitating" : "ThreadSafe";
   }
