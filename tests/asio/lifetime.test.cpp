@@ -10,7 +10,9 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/bind_executor.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/spawn.hpp>
@@ -395,25 +397,119 @@ TEST_F(AsioLifetime, ATimeoutOnAStrandMayBeDestroyedWithTheStrand) {
   expect_sound();
 }
 
+// In the next two the first wait comes before the first strand, so that strands are shut down before
+// waits. Then a strand takes nothing any more: a grant goes from one of its waiters to the next.
+
 TEST_F(AsioLifetime, AGuardDroppedByAContextThatShutsDownReachesNoStrandOfIt) {
-  // The wait for `last` comes before the first strand, so that the strand is shut down before it;
-  // destroyed with its guard, it grants the lock to a task of that strand.
   async_mutex last;
   const mutex_guard last_held = last.try_lock();
-  held_.unlock();
-  launch(*context_, nested(m_, last, tracker_.copy()));
+  launch(*context_, hold(last, nullptr));
   poll(*context_);
   {
     const strand s(context_->get_executor());
-    for (int i = 0; i < 10; ++i) {
+    for (int i = 0; i < 10'000; ++i) {
       launch(s, hold(m_, tracker_.copy()));
       launch(s, hold_timed(m_, tracker_.copy()));
       async_lock(m_, asio::bind_executor(s, [mark = tracker_.copy()](auto, auto) { FAIL(); }));
     }
   }
   poll(*context_);
-  EXPECT_EQ(m_.statistics().waiters, 30U);
+  EXPECT_EQ(m_.statistics().waiters, 30'000U);
+  async_lock(last, here([guard = std::move(held_)](auto, auto) { FAIL(); }));
   context_.reset();
+  expect_sound();
+}
+TEST_F(AsioLifetime, AGrantOnItsWayToAStrandThatShutsDownPassesAllItsWaitersWithAFlatStack) {
+  async_mutex other;
+  const mutex_guard other_held = other.try_lock();
+  launch(*context_, hold(other, nullptr));
+  poll(*context_);
+  {
+    const strand s(context_->get_executor());
+    for (int i = 0; i < 50'000; ++i) {
+      launch(s, hold(m_, nullptr));
+    }
+    launch(s, hold(m_, tracker_.copy()));
+  }
+  poll(*context_);
+  EXPECT_EQ(m_.statistics().waiters, 50'001U);
+  held_.unlock();
+  context_.reset();
+  expect_sound();
+}
+
+// -------------------------------------------------------------------- cancellation by destructors
+
+namespace {
+
+// Cancels when it is destroyed, as the owner of a session does.
+class cancels_at_end {
+ public:
+  explicit cancels_at_end(asio::cancellation_signal& signal) : signal_(&signal) {}
+  cancels_at_end(cancels_at_end&& other) noexcept
+      : signal_(std::exchange(other.signal_, nullptr)) {}
+  cancels_at_end& operator=(cancels_at_end&&) = delete;
+  ~cancels_at_end() {
+    if (signal_ != nullptr) {
+      signal_->emit(asio::cancellation_type::all);
+    }
+  }
+
+ private:
+  asio::cancellation_signal* signal_;
+};
+
+}  // namespace
+
+TEST_F(AsioLifetime, HandlersThatAreDestroyedMayCancelEachOther) {
+  // Each in its state: granted or queued, with a timer or without.
+  for (const bool granted : {false, true}) {
+    std::vector<asio::cancellation_signal> signals(8);
+    corolock::async_semaphore semaphore(8, 8);
+    corolock::async_condition condition;
+    async_mutex guarded;
+    mutex_guard guard = guarded.try_lock();
+    corolock::permit all = semaphore.try_acquire(8);
+    for (std::size_t i = 0; i < 8; ++i) {
+      auto handler = [mark = tracker_.copy(), other = cancels_at_end(signals[(i + 1) % 8]),
+                      next = cancels_at_end(signals[(i + 3) % 8])](auto&&...) { FAIL(); };
+      auto token = here(asio::bind_cancellation_slot(signals[i].slot(), std::move(handler)));
+      if (i == 0) {
+        async_wait(condition, guard, std::move(token));
+      } else if (i % 2 == 0) {
+        async_acquire(semaphore, 1, std::move(token));
+      } else {
+        corolock::async_acquire_for(semaphore, 1, hours(1), std::move(token));
+      }
+    }
+    if (granted) {
+      all = corolock::permit();
+      condition.notify_one();
+    }
+    context_.reset();
+    context_.emplace();
+    EXPECT_FALSE(tracker_.alive());
+    all = corolock::permit();
+    EXPECT_EQ(semaphore.statistics().available, 8U);
+    EXPECT_EQ(semaphore.statistics().waiters, 0U);
+    EXPECT_EQ(condition.statistics().waiters, 0U);
+    EXPECT_FALSE(guarded.is_locked());
+  }
+  context_.reset();
+  expect_sound();
+}
+
+TEST_F(AsioLifetime, ASignalMayEndBeforeOrAfterTheContext) {
+  asio::cancellation_signal after;
+  {
+    asio::cancellation_signal before;
+    for (auto* signal : {&before, &after}) {
+      async_lock(m_,
+                 here(asio::bind_cancellation_slot(signal->slot(), [](auto, auto) { FAIL(); })));
+    }
+  }
+  context_.reset();
+  after.emit(asio::cancellation_type::all);
   expect_sound();
 }
 

@@ -180,6 +180,9 @@ inline constexpr bool is_in_frame<wait_allocator<T>> = true;
 inline constinit thread_local const corolock::detail::extended_waiter* this_thread_completes =
     nullptr;
 
+// What this thread's trampoline runs when that call has dropped the completion.
+struct dropped_step : corolock::detail::step {};
+
 // Keeps the execution context from running out of work while the wait lasts. A coroutine does that
 // itself, for as long as it lives (co_spawn).
 template <class Allocator, class Executor>
@@ -200,7 +203,7 @@ struct work_for<wait_allocator<T>, Executor> {
 // `Executor` is the handler's associated executor, or what that one wraps, and `Allocator` where
 // the operation lives: see start_wait.
 template <class P, class W, class Deadline, class Handler, class Executor, class Allocator>
-class wait_operation final : W, wait_service::entry {
+class wait_operation final : W, wait_service::entry, dropped_step {
   using threading = typename P::threading;
   using grant_type = corolock::detail::grant_of<P, W>;
   using work_type = work_for<Allocator, Executor>;
@@ -291,25 +294,56 @@ class wait_operation final : W, wait_service::entry {
   }
 
   // In the handler's cancellation slot. The wait leaves no trace, so every type of cancellation is
-  // honoured.
-  struct canceller {
-    explicit canceller(wait_operation& self) noexcept : self_(self) {}
-    void operator()(boost::asio::cancellation_type_t type) {
-      if (type != boost::asio::cancellation_type::none) {
-        corolock::detail::end_wait(self_.primitive_, self_.waiter(), wait_status::stopped);
+  // honoured. It and the operation know of each other, because either may be destroyed first: the
+  // signal by its owner, the operation with its execution context.
+  class canceller {
+   public:
+    explicit canceller(wait_operation& self) noexcept : self_(&self) { self.canceller_ = this; }
+    canceller(const canceller&) = delete;
+    canceller& operator=(const canceller&) = delete;
+    ~canceller() {
+      if (self_ != nullptr) {
+        self_->canceller_ = nullptr;
       }
     }
-    wait_operation& self_;
+
+    void operator()(boost::asio::cancellation_type_t type) {
+      if (self_ != nullptr && type != boost::asio::cancellation_type::none) {
+        corolock::detail::end_wait(self_->primitive_, self_->waiter(), wait_status::stopped);
+      }
+    }
+    void forget() noexcept { self_ = nullptr; }
+
+   private:
+    wait_operation* self_;
   };
+  void clear_slot() {
+    if (canceller_ != nullptr) {
+      boost::asio::get_associated_cancellation_slot(handler_).clear();
+    }
+  }
 
   // By whoever granted or ended the wait.
   static void woken(corolock::detail::extended_waiter& n, wait_status outcome) noexcept {
+    auto& self = static_cast<wait_operation&>(static_cast<W&>(n));
     const auto* const outer = std::exchange(this_thread_completes, &n);
-    static_cast<wait_operation&>(static_cast<W&>(n)).post_completion();
-    if (this_thread_completes == &n) {  // else it was dropped at once, and n is gone
+    self.post_completion();
+    if (std::exchange(this_thread_completes, outer) == &n) {
       threading::store(n.status_, outcome, std::memory_order_release);  // n may be gone
+      return;
     }
-    this_thread_completes = outer;
+    // A strand drops what is posted to it when its execution context has been shut down. The grant
+    // passes on, perhaps to the next one of that strand, and so on: not inside each other.
+    n.status_ = outcome;
+    auto& end = static_cast<dropped_step&>(self);
+    end.run_ = [](corolock::detail::step& s) noexcept {
+      auto& dropped = static_cast<wait_operation&>(static_cast<dropped_step&>(s));
+      dropped.link_ = 0;
+      dropped.wait_dropped();
+    };
+    n.frame_ = corolock::detail::address_of(static_cast<corolock::detail::step*>(&end)) |
+               corolock::detail::frame_is_step | corolock::detail::frame_is_extended;
+    corolock::detail::this_thread_trampoline.run(n, n.frame_);
   }
   void post_completion() noexcept {
     const Executor executor = executor_;  // *this may be gone before the call returns
@@ -341,14 +375,11 @@ class wait_operation final : W, wait_service::entry {
     part_ended();
   }
   void drop(wait_part) noexcept {
-    // A strand drops what is posted to it when its execution context has been shut down.
     if (this_thread_completes == &waiter()) {
-      this_thread_completes = nullptr;
-      this->status_ = without_pending(this->status_);
+      this_thread_completes = nullptr;  // and woken() goes on
+    } else {
+      wait_dropped();
     }
-    corolock::detail::abandon_wait(primitive_, waiter());
-    was_dropped_ = true;
-    part_ended();
   }
   void drop(timer_part) noexcept {
     if (multi_threaded::fetch_add(parts_, -1, std::memory_order_acq_rel) == 1) {
@@ -360,9 +391,22 @@ class wait_operation final : W, wait_service::entry {
   }
   void shut_down() noexcept override {
     if (corolock::detail::leave_queue(primitive_, waiter())) {
-      was_dropped_ = true;
-      part_ended();
+      wait_is_over();
     }
+  }
+  void wait_dropped() noexcept {
+    corolock::detail::abandon_wait(primitive_, waiter());
+    wait_is_over();
+  }
+  // Without a completion. The timer may keep the operation for a while, and a handler that is
+  // destroyed meanwhile may cancel it: there is nothing left to end.
+  void wait_is_over() noexcept {
+    if constexpr (requires { waiter().place_; }) {
+      waiter().place_ = {};  // own_task
+    }
+    this->status_ = wait_status::stopped;
+    was_dropped_ = true;
+    part_ended();
   }
 
   void part_ended() {
@@ -373,13 +417,6 @@ class wait_operation final : W, wait_service::entry {
       destroy();
     } else {
       deliver();
-    }
-  }
-
-  void clear_slot() {
-    auto cancellation = boost::asio::get_associated_cancellation_slot(handler_);
-    if (cancellation.is_connected()) {
-      cancellation.clear();
     }
   }
 
@@ -429,6 +466,9 @@ class wait_operation final : W, wait_service::entry {
   }
   void delete_this() noexcept {
     delist();
+    if (canceller_ != nullptr) {
+      canceller_->forget();
+    }
     auto rebound = rebind(allocator_);
     this->~wait_operation();
     std::allocator_traits<decltype(rebound)>::deallocate(rebound, this, 1);
@@ -447,6 +487,7 @@ class wait_operation final : W, wait_service::entry {
   [[no_unique_address]] const Allocator allocator_;
   [[no_unique_address]] work_type work_;
   [[no_unique_address]] typename timer_for<Deadline>::type timer_;
+  canceller* canceller_ = nullptr;  // while it is in the handler's slot
   int parts_ = 1;
   bool was_dropped_ = false;
 };
