@@ -78,11 +78,11 @@ def subjects_of(build):
     rows = []
     for program in PROGRAMS:
         for line in build.run(program, "--list").splitlines():
-            case, subject, role, counted = line.split("\t")
+            case, subject, role, counted, function = line.split("\t")
             rows.append({
                 "program": program, "case": case, "subject": subject,
                 "is_floor": role == "floor", "counted": int(counted), "compiler": build.compiler,
-                "ns": [], "shares": [], "instructions": None,
+                "function": function, "ns": [], "shares": [], "instructions": None,
             })  # fmt: skip
     return rows
 
@@ -140,16 +140,25 @@ def collected(build, row, operations):
 def count(build, row):
     """Of n and of 2n operations: what is set up once cancels out."""
     n = row["counted"]
-    row["instructions"] = round((collected(build, row, 2 * n) - collected(build, row, n)) / n, 1)
+    return round((collected(build, row, 2 * n) - collected(build, row, n)) / n, 1)
 
 
 def count_all(builds, rows):
     by_compiler = {build.compiler: build for build in builds}
-    chosen = [row for row in rows if row["counted"]]
-    progress(f"counting the instructions of {len(chosen)} subjects")
+    same = {}  # rows by what they count: some functions serve in several cases
+    for row in rows:
+        if row["counted"]:
+            key = (row["compiler"], row["program"], row["function"], row["counted"])
+            same.setdefault(key, []).append(row)
+    progress(f"counting the instructions of {len(same)} functions")
+
+    def count_first(group):
+        return count(by_compiler[group[0]["compiler"]], group[0])
+
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in pool.map(lambda row: count(by_compiler[row["compiler"]], row), chosen):
-            pass
+        for group, instructions in zip(same.values(), pool.map(count_first, same.values())):
+            for row in group:
+                row["instructions"] = instructions
 
 
 def standard_includes(header):

@@ -7,7 +7,8 @@
 // that both figures are of the same machine code.
 //
 //   PROGRAM [--benchmark_...]      times all subjects
-//   PROGRAM --list                 prints them: case, subject, floor or -, n for counting or -
+//   PROGRAM --list                 prints them: case, subject, floor or -, n for counting or 0, and
+//                                  which function it is: some serve in several cases
 //   PROGRAM --run CASE SUBJECT N   does N operations and nothing else
 
 #include <benchmark/benchmark.h>
@@ -73,8 +74,9 @@ inline int run_program(int argc, char** argv, const std::vector<subject>& subjec
   const std::string_view mode = argc > 1 ? argv[1] : "";
   if (mode == "--list") {
     for (const subject& s : subjects) {
-      std::printf("%s\t%s\t%s\t%ld\n", s.case_name.c_str(), s.name.c_str(),
-                  s.role == role::floor ? "floor" : "-", s.counted);
+      std::printf("%s\t%s\t%s\t%ld\t%p\n", s.case_name.c_str(), s.name.c_str(),
+                  s.role == role::floor ? "floor" : "-", s.counted,
+                  reinterpret_cast<void*>(s.run));
     }
     return 0;
   }
