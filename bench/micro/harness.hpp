@@ -75,8 +75,7 @@ inline int run_program(int argc, char** argv, const std::vector<subject>& subjec
   if (mode == "--list") {
     for (const subject& s : subjects) {
       std::printf("%s\t%s\t%s\t%ld\t%p\n", s.case_name.c_str(), s.name.c_str(),
-                  s.role == role::floor ? "floor" : "-", s.counted,
-                  reinterpret_cast<void*>(s.run));
+                  s.role == role::floor ? "floor" : "-", s.counted, reinterpret_cast<void*>(s.run));
     }
     return 0;
   }

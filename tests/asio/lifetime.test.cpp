@@ -397,8 +397,9 @@ TEST_F(AsioLifetime, ATimeoutOnAStrandMayBeDestroyedWithTheStrand) {
   expect_sound();
 }
 
-// In the next two the first wait comes before the first strand, so that strands are shut down before
-// waits. Then a strand takes nothing any more: a grant goes from one of its waiters to the next.
+// In the next two the first wait comes before the first strand, so that strands are shut down
+// before waits. Then a strand takes nothing any more: a grant goes from one of its waiters to the
+// next.
 
 TEST_F(AsioLifetime, AGuardDroppedByAContextThatShutsDownReachesNoStrandOfIt) {
   async_mutex last;
