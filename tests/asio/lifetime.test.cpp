@@ -463,8 +463,12 @@ class cancels_at_end {
 }  // namespace
 
 TEST_F(AsioLifetime, HandlersThatAreDestroyedMayCancelEachOther) {
-  // Each in its state: granted or queued, with a timer or without.
-  for (const bool granted : {false, true}) {
+  // Each in its state: granted or queued, with a timer or without; timers end before waits or after.
+  for (const auto& [granted, timers_first] :
+       {std::pair(false, false), {false, true}, {true, false}, {true, true}}) {
+    if (timers_first) {
+      const asio::steady_timer starts_its_service(*context_);
+    }
     std::vector<asio::cancellation_signal> signals(8);
     corolock::async_semaphore semaphore(8, 8);
     corolock::async_condition condition;
