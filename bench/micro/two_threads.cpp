@@ -366,7 +366,7 @@ int main(int argc, char** argv) {
 
   const char* yielding = "mutex.two_threads";
   add(yielding, "yield, no lock", fast, &yields_without_lock, role::floor);
-  add(yielding, "corolock", medium, &corolock_tasks<true, on_executor>);
+  add(yielding, "corolock", 2 * fast, &corolock_tasks<true, on_executor>);
   add(yielding, "std::mutex, two threads", medium, &blocking<true, std::mutex>);
   add(yielding, "asio: bare post, no lock", medium, &posts_without_lock);
   add(yielding, "asio: corolock", slow, &corolock_on_asio<true>);
