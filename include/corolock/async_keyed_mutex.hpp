@@ -402,6 +402,7 @@ class basic_async_keyed_mutex {
   }
 
   /// The guard of the key if it is free, else an empty one. Never waits.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): moved, where Key can be
   guard_type try_lock(Key key, call_site where = call_site::current()) {
     key_waiter n(std::move(key), where);
     return detail::enter_now(*this, n) == detail::wait_status::granted ? take(n) : guard_type();

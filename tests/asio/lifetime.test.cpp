@@ -463,7 +463,8 @@ class cancels_at_end {
 }  // namespace
 
 TEST_F(AsioLifetime, HandlersThatAreDestroyedMayCancelEachOther) {
-  // Each in its state: granted or queued, with a timer or without; timers end before waits or after.
+  // Each in its state: granted or queued, with a timer or without; timers end before waits, or
+  // after them.
   for (const auto& [granted, timers_first] :
        {std::pair(false, false), {false, true}, {true, false}, {true, true}}) {
     if (timers_first) {

@@ -17,14 +17,14 @@ class virtual_clock {
   using time_point = std::chrono::time_point<virtual_clock>;
   static constexpr bool is_steady = true;
 
-  static time_point now() noexcept { return time_point(duration(now_.load())); }
+  static time_point now() noexcept { return time_point(duration(current.load())); }
 
-  static void advance(duration by) noexcept { now_.fetch_add(by.count()); }
+  static void advance(duration by) noexcept { current.fetch_add(by.count()); }
   /// Back to the epoch: each test begins with it.
-  static void reset() noexcept { now_.store(0); }
+  static void reset() noexcept { current.store(0); }
 
  private:
-  static inline std::atomic<rep> now_{0};
+  static inline std::atomic<rep> current{0};
 };
 
 }  // namespace corolock_test
