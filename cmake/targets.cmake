@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSL-1.0
 #
-# The libraries: corolock::corolock (the core, standard library only) and corolock::asio (the front
-# end for Boost.Asio). Both are header-only. corolock::asio names Boost::headers, which is looked up
-# here without being required: only a target that links corolock::asio needs it.
+# The libraries: corolock::corolock (the core, standard library only), corolock::asio (the front end
+# for Boost.Asio), both header-only, and corolock::explore (the schedule explorer), which is compiled.
+# corolock::asio names Boost::headers, which is looked up here without being required: only a target
+# that links corolock::asio needs it.
 
 set(COROLOCK_BOOST_VERSION 1.81)
 
@@ -35,3 +36,16 @@ set_target_properties(corolock_asio PROPERTIES EXPORT_NAME asio)
 target_sources(corolock_asio INTERFACE
   FILE_SET HEADERS BASE_DIRS "${corolock_include}" FILES ${corolock_asio_headers})
 target_link_libraries(corolock_asio INTERFACE corolock::corolock Boost::headers)
+
+# What links it is explorer code: COROLOCK_EXPLORE puts all of corolock into its other namespace.
+file(GLOB_RECURSE corolock_explore_headers CONFIGURE_DEPENDS
+  "${corolock_include}/corolock/explore/*.hpp")
+file(GLOB corolock_explore_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/explore/*.cpp")
+add_library(corolock_explore STATIC EXCLUDE_FROM_ALL ${corolock_explore_sources})
+add_library(corolock::explore ALIAS corolock_explore)
+set_target_properties(corolock_explore PROPERTIES EXPORT_NAME explore)
+target_sources(corolock_explore PUBLIC
+  FILE_SET HEADERS BASE_DIRS "${corolock_include}"
+  FILES "${corolock_include}/corolock/explore.hpp" ${corolock_explore_headers})
+target_compile_definitions(corolock_explore PUBLIC COROLOCK_EXPLORE)
+target_link_libraries(corolock_explore PUBLIC corolock::corolock)

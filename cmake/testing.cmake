@@ -13,7 +13,7 @@ find_package(Boost ${COROLOCK_BOOST_VERSION} REQUIRED COMPONENTS context GLOBAL)
 # What stands before the name of each of our ctest tests, so that several builds can be run as one.
 set(COROLOCK_TEST_PREFIX "" CACHE STRING "What the name of every test begins with")
 
-# One executable of all FOLDER/*.test.cpp, each of its cases a test of ctest; nothing at all while
+# One executable of all FOLDER/*.test.cpp and FOLDER/*.explore.cpp, each of its cases a test of ctest; nothing at all while
 # the folder has none. ASIO: the tests include Boost.Asio, precompiled.
 #
 #   corolock_add_tests(NAME FOLDER folder [ASIO] [LIBRARIES lib...] [LABELS label...] [TIMEOUT s])
@@ -26,7 +26,8 @@ function(corolock_add_tests NAME)
     set(arg_TIMEOUT 120)
   endif()
 
-  file(GLOB sources CONFIGURE_DEPENDS "${arg_FOLDER}/*.test.cpp")
+  file(GLOB sources CONFIGURE_DEPENDS
+    "${arg_FOLDER}/*.test.cpp" "${arg_FOLDER}/*.explore.cpp")
   if(NOT sources)
     return()
   endif()

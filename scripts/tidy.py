@@ -49,7 +49,7 @@ def line_rules(path: pathlib.PurePath, line: str):
     if path.name != "tidy.py" and UNOWNED.search(line):
         yield "an open end without an issue: file one and write TODO(#N)"
     in_library = parts[:2] == ("include", "corolock")
-    if in_library and parts[2:] != ("detail", "sync.hpp") and ATOMIC.search(line):
+    if in_library and parts[-2:] != ("detail", "sync.hpp") and ATOMIC.search(line):
         yield "std::atomic: use corolock::detail::atomic from detail/sync.hpp"
     if parts[:1] == ("tests",) and path.suffix in CPP and SLEEP.search(line):
         yield "a test that sleeps: wait for the condition itself"

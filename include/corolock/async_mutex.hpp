@@ -155,6 +155,7 @@ class basic_async_mutex {
   /// A guard does this by itself; call it only after guard.release().
   COROLOCK_ALWAYS_INLINE void unlock() noexcept {
     disowned();
+    [[maybe_unused]] const detail::operation_scope scope(detail::lock_operation::release, this);
     pass_on();
   }
 
@@ -317,6 +318,9 @@ class [[nodiscard("nothing is acquired until it is co_awaited")]] lock_awaiter
     return wait_awaiter<Mutex, typename Mutex::waiter_type>(*mutex_, on_executor<Executor>{e},
                                                             this->record_);
   }
+
+  /// The lock that is asked for.
+  [[nodiscard]] Mutex* mutex() const noexcept { return mutex_; }
 
   bool await_ready() const noexcept { return false; }
 

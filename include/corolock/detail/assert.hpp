@@ -23,12 +23,19 @@
 COROLOCK_BEGIN
 namespace detail {
 
+#if defined(COROLOCK_EXPLORE)
+// The explorer's: the run that is explored ends here and is reported.
+[[noreturn]] void contract_violation(
+    const char* message,
+    std::source_location where = std::source_location::current()) noexcept;
+#else
 [[noreturn]] COROLOCK_COLD inline void contract_violation(
     const char* message, std::source_location where = std::source_location::current()) noexcept {
   std::fprintf(stderr, "corolock: %s (%s:%u)\n", message, where.file_name(),
                static_cast<unsigned>(where.line()));
   std::abort();
 }
+#endif
 
 }  // namespace detail
 COROLOCK_END

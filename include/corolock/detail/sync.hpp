@@ -3,7 +3,8 @@
 #pragma once
 
 // The one place that names atomics, pauses and blocking locks; everything else in corolock goes
-// through the threading policy declared here. The schedule explorer replaces this file's contents.
+// through the threading policy declared here. Under COROLOCK_EXPLORE it is the schedule explorer's,
+// explore/detail/sync.hpp, in a namespace of its own.
 //
 //   multi_threaded    the object may be used from any thread
 //   single_threaded   the object and all its waiters stay on one thread, or on one strand
@@ -18,12 +19,18 @@
 
 #include <corolock/detail/config.hpp>
 
+#if defined(COROLOCK_EXPLORE)
+#include <corolock/explore/detail/sync.hpp>
+#else
 #include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <thread>
+#endif
 
 COROLOCK_BEGIN
+
+#if !defined(COROLOCK_EXPLORE)
 
 /// Threading policy of objects that any thread may use.
 struct multi_threaded {
@@ -109,6 +116,18 @@ struct single_threaded {
   }
   static void pause(unsigned) noexcept {}
 };
+
+namespace detail {
+
+// Tells the explorer what the operations inside mean as one; in production, nothing.
+enum class lock_operation : std::uint8_t { request, release };
+struct operation_scope {
+  constexpr operation_scope(lock_operation, const void*) noexcept {}
+};
+
+}  // namespace detail
+
+#endif  // !COROLOCK_EXPLORE
 
 /// A lock for a few instructions that run no foreign code, where a std::mutex would cost more than
 /// what it guards.

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSL-1.0
+// Copyright (c) 2026 the corolock developers
+#pragma once
+
+// What a step does to what others can see, and which steps depend on each other.
+//
+// Two steps of different tasks
+//   are independent    when their order cannot be seen: it is explored once
+//   are ordered        when one makes the other possible (a release and the grant after it)
+//   race               when both orders are possible and can be told apart: both are explored
+
+#include <corolock/detail/config.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+COROLOCK_BEGIN
+namespace explore::detail {
+
+enum class access_kind : std::uint8_t {
+  read,
+  write,       // also: read and write, and whatever is not one of the others
+  request,     // of a FIFO lock: queues or acquires. Requests race; who asks first is first
+  grant,       // of a FIFO lock: its new owner runs
+  release,     // of a FIFO lock
+  acquire,     // of a lock without a queue: possible while it is free
+  order,       // after all earlier ones of the same object
+  everything,  // after all earlier steps: time passes when nothing else can happen
+};
+
+struct access {
+  std::uint16_t object;
+  access_kind kind;
+
+  friend bool operator==(const access&, const access&) = default;
+};
+
+// As bits, so that those of several pairs of accesses can be joined.
+inline constexpr std::uint8_t independent = 0;
+inline constexpr std::uint8_t dependent = 1;  // in every relation but independence
+inline constexpr std::uint8_t races = 2;
+inline constexpr std::uint8_t lock_race = 4;  // a race of two acquires
+inline constexpr std::uint8_t ordered = 8;    // one makes the other possible
+
+constexpr std::uint8_t relation(access_kind a, access_kind b) noexcept {
+  using enum access_kind;
+  if (a > b) {
+    return relation(b, a);
+  }
+  if (b == order || b == everything) {
+    return dependent | ordered;
+  }
+  switch (a) {
+    case read: return b == read || b == grant ? independent : dependent | races;
+    case write: return dependent | races;
+    case request: return b == request || b == acquire ? dependent | races : independent;
+    case grant: return dependent | ordered;
+    case release: return dependent | ordered;
+    case acquire: return dependent | lock_race;
+    default: return dependent | ordered;
+  }
+}
+
+constexpr std::uint8_t relation(access a, access b) noexcept {
+  if (a.kind == access_kind::everything || b.kind == access_kind::everything) {
+    return dependent | ordered;
+  }
+  return a.object == b.object ? relation(a.kind, b.kind) : independent;
+}
+
+// The numbers of objects.
+namespace objects {
+inline constexpr std::uint16_t elsewhere = 0;     // all words outside the explorer's memory
+inline constexpr std::uint16_t named = 1;         // what the body makes, in this order
+inline constexpr std::uint16_t words = 0x4000;    // words in the explorer's memory, as they come
+inline constexpr std::uint16_t wait = 0x8000;     // + task: its wait
+inline constexpr std::uint16_t stop = 0x8040;     // + task: its stop token
+inline constexpr std::uint16_t life = 0x8080;     // + task: whether it has been destroyed
+inline constexpr std::uint16_t failure = 0x80C0;  // + task: the exception that is put into it
+inline constexpr std::uint16_t copies = 0x8100;   // + first task: the copies of spawn_n
+inline constexpr std::uint16_t budget = 0x8140;   // + kind of interference
+inline constexpr std::uint16_t time = 0x8150;     // the clock, and what is armed
+inline constexpr std::uint16_t interference = 0x8151;
+inline constexpr std::uint16_t all = 0xFFFF;
+}  // namespace objects
+
+}  // namespace explore::detail
+COROLOCK_END

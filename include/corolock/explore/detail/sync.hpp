@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSL-1.0
+// Copyright (c) 2026 the corolock developers
+#pragma once
+
+// What detail/sync.hpp gives under COROLOCK_EXPLORE: the same names, so that the library's own code
+// is explored unmodified. Every operation on a shared word is reported to the explorer, which
+// records it in the footprint of the step that runs; nothing here is atomic, because the explorer
+// has one thread.
+//
+// Two kinds of code call it:
+//   tasks     run whole steps, from suspension to suspension; an operation is recorded, no more
+//   threads   (explore/threads.hpp) every operation is a step of its own: the hook switches to the
+//             scheduler before it, and may answer a load with an older value
+
+#include <corolock/detail/config.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+COROLOCK_BEGIN
+
+namespace explore::detail {
+
+/// What an operation does to its word.
+enum class word_operation : std::uint8_t { load, store, exchange, compare_exchange, fetch_add };
+
+/// Virtual threads: each operation asks before it is done. Null where only tasks run.
+class thread_hook {
+ public:
+  /// Returns when it is this operation's turn.
+  virtual void before(const void* word, word_operation what, std::memory_order order) noexcept = 0;
+  /// What a load sees, given what the word holds.
+  virtual std::uint64_t loaded(const void* word, std::uint64_t now,
+                               std::memory_order order) noexcept = 0;
+  /// The word has been written.
+  virtual void written(const void* word, std::uint64_t before, std::uint64_t now,
+                       word_operation what, std::memory_order order) noexcept = 0;
+  /// The thread spins until another one has written something.
+  virtual void spin() noexcept = 0;
+  virtual void lock(const void* mutex) noexcept = 0;
+  virtual void unlock(const void* mutex) noexcept = 0;
+
+ protected:
+  ~thread_hook() = default;
+};
+
+inline constinit thread_local thread_hook* threads_here = nullptr;
+
+/// A word of the code under test is read or written by the step that runs.
+void touched(const void* word, bool written) noexcept;
+
+template <class T>
+std::uint64_t bits_of(const T& value) noexcept {
+  static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= sizeof(std::uint64_t));
+  std::uint64_t bits = 0;
+  std::memcpy(&bits, &value, sizeof(T));
+  return bits;
+}
+template <class T>
+T from_bits(std::uint64_t bits) noexcept {
+  T value;
+  std::memcpy(static_cast<void*>(&value), &bits, sizeof(T));
+  return value;
+}
+
+inline void before(const void* word, word_operation what, std::memory_order order) noexcept {
+  if (threads_here != nullptr) {
+    threads_here->before(word, what, order);
+  } else {
+    touched(word, what != word_operation::load);
+  }
+}
+template <class T>
+void write(T& object, T value, word_operation what, std::memory_order order) noexcept {
+  const T old = object;
+  object = value;
+  if (threads_here != nullptr) {
+    threads_here->written(&object, bits_of(old), bits_of(value), what, order);
+  }
+}
+
+/// Both threading policies: the explorer's steps do not overlap.
+template <bool IsThreadSafe>
+struct recorded_threading {
+  static constexpr bool is_thread_safe = IsThreadSafe;
+
+  class blocking_mutex {
+   public:
+    void lock() noexcept {
+      if (threads_here != nullptr) {
+        threads_here->lock(this);
+      } else {
+        touched(this, true);
+      }
+    }
+    void unlock() noexcept {
+      if (threads_here != nullptr) {
+        threads_here->unlock(this);
+      }
+    }
+
+   private:
+    std::uint64_t place_ = 0;  // gives it an address of its own
+  };
+
+  template <class T>
+  static T load(const T& object, std::memory_order order) noexcept {
+    before(&object, word_operation::load, order);
+    if (threads_here != nullptr) {
+      return from_bits<T>(threads_here->loaded(&object, bits_of(object), order));
+    }
+    return object;
+  }
+  template <class T>
+  static void store(T& object, T value, std::memory_order order) noexcept {
+    before(&object, word_operation::store, order);
+    write(object, value, word_operation::store, order);
+  }
+  template <class T>
+  static T exchange(T& object, T value, std::memory_order order) noexcept {
+    before(&object, word_operation::exchange, order);
+    const T old = object;
+    write(object, value, word_operation::exchange, order);
+    return old;
+  }
+  template <class T>
+  static bool compare_exchange(T& object, T& expected, T desired,
+                               std::memory_order order) noexcept {
+    before(&object, word_operation::compare_exchange, order);
+    if (object != expected) {
+      expected = object;
+      return false;
+    }
+    write(object, desired, word_operation::compare_exchange, order);
+    return true;
+  }
+  template <class T>
+  static T fetch_add(T& object, T value, std::memory_order order) noexcept {
+    before(&object, word_operation::fetch_add, order);
+    const T old = object;
+    write(object, static_cast<T>(old + value), word_operation::fetch_add, order);
+    return old;
+  }
+  static void pause(unsigned) noexcept {
+    if (threads_here != nullptr) {
+      threads_here->spin();
+    }
+  }
+};
+
+}  // namespace explore::detail
+
+struct multi_threaded : explore::detail::recorded_threading<true> {};
+struct single_threaded : explore::detail::recorded_threading<false> {};
+
+namespace detail {
+
+/// A request and a release of one lock commute: whoever has asked is the next owner, whether the
+/// release came before or after. The footprint of what runs in this scope is that one operation on
+/// the lock, instead of the words that it touches.
+enum class lock_operation : std::uint8_t { request, release };
+
+class [[nodiscard]] operation_scope {
+ public:
+  operation_scope(lock_operation what, const void* lock) noexcept;
+  ~operation_scope();
+  operation_scope(const operation_scope&) = delete;
+  operation_scope& operator=(const operation_scope&) = delete;
+};
+
+}  // namespace detail
+
+COROLOCK_END

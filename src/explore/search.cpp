@@ -1,0 +1,784 @@
+// SPDX-License-Identifier: BSL-1.0
+// Copyright (c) 2026 the corolock developers
+
+#include "search.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+COROLOCK_BEGIN
+namespace explore::detail {
+
+namespace {
+
+std::uint64_t bit(unsigned id) noexcept {
+  return std::uint64_t{1} << id;
+}
+
+std::uint64_t mix(std::uint64_t h) noexcept {
+  h = (h ^ (h >> 31)) * 0x7FB5D329728EA185U;
+  h = (h ^ (h >> 27)) * 0x81DADEF4BC2DD44DU;
+  return h ^ (h >> 33);
+}
+
+void join(vector_clock& into, const vector_clock& from, unsigned actors) noexcept {
+  for (unsigned i = 0; i != actors; ++i) {
+    into[i] = std::max(into[i], from[i]);
+  }
+}
+
+bool happens_before(const executed_step& e, const vector_clock& c) noexcept {
+  return e.index <= c[e.who.actor];
+}
+
+}  // namespace
+
+search::search(run& r, const options& o, leaf_function leaf)
+    : run_(r),
+      options_(o),
+      leaf_(std::move(leaf)),
+      hashing_(static_cast<bool>(o.on_run)),
+      deadline_(std::chrono::steady_clock::now() + o.time_limit) {
+  scratch_.clear();
+  footprints_.intern(scratch_);
+}
+
+// -------------------------------------------------------------------------------------- running
+
+void search::begin_run() {
+  run_.begin();
+  ++runs;
+  length_ = 0;
+  hash_ = 0;
+  for (unsigned i = 0; i != run_.actor_count(); ++i) {
+    clocks_[i].fill(0);
+  }
+  if (hashing_) {
+    for (auto& counts : seen_) {
+      counts.fill(0);
+    }
+  }
+}
+
+search::site& search::site_of(const actor& a) {
+  auto& sites = sites_[a.id_];
+  for (site& s : sites) {
+    if (s.key == a.site_) {
+      return s;
+    }
+  }
+  sites.push_back({a.site_, {}, {}, 0, false});
+  return sites.back();
+}
+
+footprint search::predict(const actor& a, site& s) {
+  const small_footprint& now = a.announced_;
+  if (s.valid && s.announced.size == now.size &&
+      std::equal(now.accesses.begin(), now.accesses.begin() + now.size,
+                 s.announced.accesses.begin())) {
+    return s.predicted;
+  }
+  scratch_.assign(now.accesses.begin(), now.accesses.begin() + now.size);
+  scratch_.insert(scratch_.end(), s.beyond.begin(), s.beyond.end());
+  s.predicted = footprints_.intern(scratch_);
+  s.announced = now;
+  s.valid = true;
+  return s.predicted;
+}
+
+bool search::learn(site& s, std::size_t announced) {
+  const std::vector<access>& touched = run_.accesses();
+  bool known = true;
+  for (std::size_t i = announced; i != touched.size(); ++i) {
+    if (std::find(s.beyond.begin(), s.beyond.end(), touched[i]) == s.beyond.end()) {
+      s.beyond.push_back(touched[i]);
+      s.valid = false;
+      known = false;
+    }
+  }
+  return known;
+}
+
+bool search::do_step(scheduled who, std::uint64_t enabled) {
+  if (steps_.size() == length_) {
+    steps_.emplace_back();
+  }
+  executed_step& e = steps_[length_];
+  const actor& a = run_.at(who.actor);
+  site& s = site_of(a);
+  e.who = who;
+  e.touched = predict(a, s);
+  e.preempts = length_ != 0 && steps_[length_ - 1].who.actor != who.actor &&
+               (enabled & bit(steps_[length_ - 1].who.actor)) != 0;
+  const std::size_t announced = a.announced_.size;
+  run_.step(who.actor, who.choice);
+  e.index = static_cast<std::uint16_t>(a.steps_);
+  e.woke = run_.woken();
+  ++length_;
+  const auto& touched = run_.accesses();
+  e.actual = e.touched;
+  if (touched.size() != footprints_[e.touched].size()) {
+    scratch_.assign(touched.begin(), touched.end());
+    e.actual = footprints_.intern(scratch_);
+  }
+  if (hashing_) {
+    hash_step(e);
+  }
+  if (touched.size() != announced && !learn(s, announced)) {
+    return false;
+  }
+  if (length_ >= options_.max_steps) {
+    run_.fail(failure_kind::livelock,
+              "livelock: " + std::to_string(length_) + " steps, and no end (options::max_steps)");
+  }
+  return true;
+}
+
+// Of what this step did, in a form that does not depend on the order of independent steps: each
+// access with its place among the accesses that it conflicts with.
+void search::hash_step(const executed_step& e) {
+  hash_ += mix((std::uint64_t{e.who.actor} << 40) ^ (std::uint64_t{e.index} << 16) ^ e.who.choice ^
+               (std::uint64_t{1} << 60));
+  const auto& touched = run_.accesses();
+  const auto place_of = [this](std::uint16_t object) -> std::array<std::uint16_t, 8>& {
+    if (seen_.size() <= object) {
+      seen_.resize(std::size_t{object} + 1);
+    }
+    return seen_[object];
+  };
+  for (const access& x : touched) {
+    const auto& counts = place_of(x.object);
+    std::uint64_t before = 0;
+    for (unsigned kind = 1; kind != 8; ++kind) {  // all but reads
+      if ((relation(x.kind, static_cast<access_kind>(kind)) & (races | lock_race)) != 0) {
+        before += counts[kind];
+      }
+    }
+    hash_ += mix(mix((std::uint64_t{x.object} << 32) ^ (static_cast<std::uint64_t>(x.kind) << 24) ^
+                     e.who.actor) +
+                 (std::uint64_t{e.index} << 32) + before);
+  }
+  for (const access& x : touched) {
+    ++place_of(x.object)[static_cast<unsigned>(x.kind)];
+  }
+}
+
+unsigned search::preemptions() const noexcept {
+  unsigned count = 0;
+  for (std::size_t i = 0; i != length_; ++i) {
+    count += steps_[i].preempts ? 1 : 0;
+  }
+  return count;
+}
+
+bool search::leaf() {
+  run_.conclude();
+  return leaf_(*this);
+}
+
+bool search::over_budget() const {
+  return runs >= options_.max_runs ||
+         ((runs & 63) == 0 && std::chrono::steady_clock::now() >= deadline_);
+}
+
+// The task of the last step if it can go on, else the first one; what interferes, last.
+scheduled search::pick(std::uint64_t among) const {
+  if (length_ != 0) {
+    const unsigned last = steps_[length_ - 1].who.actor;
+    if ((among & bit(last)) != 0 && run_.at(last).kind_ == actor_kind::task) {
+      return {static_cast<std::uint8_t>(last), 0};
+    }
+  }
+  for (std::uint64_t rest = among; rest != 0; rest &= rest - 1) {
+    const auto id = static_cast<unsigned>(std::countr_zero(rest));
+    if (run_.at(id).kind_ == actor_kind::task) {
+      return {static_cast<std::uint8_t>(id), 0};
+    }
+  }
+  return {static_cast<std::uint8_t>(std::countr_zero(among)), 0};
+}
+
+bool search::follow(const schedule& s, std::size_t* at, bool to_the_end) {
+  begin_run();
+  bool fits = true;
+  for (std::size_t i = 0; i != s.size() && !run_.failure(); ++i) {
+    const std::uint64_t enabled = run_.enabled();
+    if ((enabled & bit(s[i].actor)) == 0 || s[i].choice >= run_.at(s[i].actor).alternatives_) {
+      *at = i;
+      fits = false;
+      break;
+    }
+    do_step(s[i], enabled);
+  }
+  while (fits && to_the_end && !run_.failure()) {
+    const std::uint64_t enabled = run_.enabled();
+    if (enabled == 0) {
+      break;
+    }
+    do_step(pick(enabled), enabled);
+  }
+  if (fits && run_.enabled() == 0) {
+    run_.conclude();
+  }
+  return fits;
+}
+
+// ------------------------------------------------------------------------------------- sampling
+
+void search::sample(unsigned count, bool pct) {
+  random_numbers random(options_.seed);
+  std::array<std::uint32_t, 64> priority{};
+  std::size_t longest = 8;
+  for (unsigned n = 0; n != count && !over_budget(); ++n) {
+    begin_run();
+    std::uint64_t changes = 0;  // for runs of up to 64 steps: a bit for each step with a change
+    if (pct) {
+      for (auto& p : priority) {
+        p = 1000 + random.below(1U << 20);
+      }
+      for (unsigned i = 1; i < options_.depth; ++i) {
+        changes |=
+            bit(random.below(static_cast<std::uint32_t>(std::min<std::size_t>(longest, 64))));
+      }
+    }
+    std::uint32_t lowest = 999;
+    while (!run_.failure()) {
+      const std::uint64_t enabled = run_.enabled();
+      if (enabled == 0) {
+        break;
+      }
+      scheduled who{};
+      if (pct) {
+        const auto highest = [&] {
+          unsigned best = static_cast<unsigned>(std::countr_zero(enabled));
+          for (std::uint64_t rest = enabled; rest != 0; rest &= rest - 1) {
+            const auto id = static_cast<unsigned>(std::countr_zero(rest));
+            best = priority[id] > priority[best] ? id : best;
+          }
+          return best;
+        };
+        unsigned id = highest();
+        if (length_ < 64 && (changes & bit(static_cast<unsigned>(length_))) != 0) {
+          priority[id] = lowest--;
+          id = highest();
+        }
+        who.actor = static_cast<std::uint8_t>(id);
+      } else {
+        std::uint64_t rest = enabled;
+        for (std::uint32_t skip = random.below(static_cast<std::uint32_t>(std::popcount(enabled)));
+             skip != 0; --skip) {
+          rest &= rest - 1;
+        }
+        who.actor = static_cast<std::uint8_t>(std::countr_zero(rest));
+      }
+      if (const unsigned outcomes = run_.at(who.actor).alternatives_; outcomes > 1) {
+        who.choice = static_cast<std::uint8_t>(random.below(outcomes));
+      }
+      do_step(who, enabled);
+    }
+    longest = std::max(longest, length_);
+    const bool go_on = leaf();
+    end_run();
+    if (!go_on) {
+      return;
+    }
+  }
+}
+
+// ---------------------------------------------------------------------------------- depth first
+
+bool search::depth_first(bool with_sleep_sets) {
+restart:
+  std::vector<dfs_frame> frames;
+  std::size_t depth = 0;
+  for (;;) {
+    if (over_budget()) {
+      return false;
+    }
+    begin_run();
+    bool cut = false;
+    bool known = true;
+    unsigned preempted = 0;
+    unsigned early = 0;
+    for (std::size_t d = 0; !run_.failure(); ++d) {
+      const std::uint64_t enabled = run_.enabled();
+      if (d == depth) {
+        if (enabled == 0) {
+          break;
+        }
+        if (frames.size() == depth) {
+          frames.emplace_back();
+        }
+        dfs_frame& f = frames[d];
+        f.rest.clear();
+        f.sleep.clear();
+        if (with_sleep_sets && d != 0) {
+          for (const element& q : frames[d - 1].sleep) {
+            if (q.who.actor != steps_[d - 1].who.actor &&
+                !footprints_.depend(q.touched, steps_[d - 1].touched)) {
+              f.sleep.push_back(q);
+            }
+          }
+        }
+        const scheduled first = pick(enabled);
+        for (unsigned i = 0; i <= run_.actor_count(); ++i) {
+          const unsigned id = i == 0 ? first.actor : i - 1;
+          if ((i != 0 && id == first.actor) || (enabled & bit(id)) == 0) {
+            continue;
+          }
+          const actor& a = run_.at(id);
+          const bool preempts = d != 0 && id != steps_[d - 1].who.actor &&
+                                (enabled & bit(steps_[d - 1].who.actor)) != 0;
+          if (preempts && options_.preemptions && preempted >= *options_.preemptions) {
+            continue;
+          }
+          if (a.kind_ == actor_kind::timer && options_.early_timers &&
+              early >= *options_.early_timers && run_.at(first.actor).kind_ == actor_kind::task) {
+            continue;
+          }
+          for (unsigned c = 0; c != a.alternatives_; ++c) {
+            const scheduled who{static_cast<std::uint8_t>(id), static_cast<std::uint8_t>(c)};
+            const bool asleep = std::any_of(f.sleep.begin(), f.sleep.end(),
+                                            [&](const element& q) { return q.who == who; });
+            if (!asleep) {
+              f.rest.push_back(who);
+            }
+          }
+        }
+        if (f.rest.empty()) {
+          cut = true;
+          break;
+        }
+        std::reverse(f.rest.begin(), f.rest.end());
+        ++depth;
+      }
+      const scheduled who = frames[d].rest.back();
+      const bool is_early = run_.at(who.actor).kind_ == actor_kind::timer &&
+                            run_.at(pick(enabled).actor).kind_ == actor_kind::task;
+      known = do_step(who, enabled) && known;
+      frames[d].taken = {who, steps_[d].touched};
+      preempted += steps_[d].preempts ? 1 : 0;
+      early += is_early ? 1 : 0;
+      if (with_sleep_sets && !known) {
+        break;
+      }
+    }
+    if (with_sleep_sets && !known) {  // as in optimal()
+      end_run();
+      ++restarts;
+      goto restart;  // NOLINT(cppcoreguidelines-avoid-goto)
+    }
+    bool go_on = true;
+    if (cut) {
+      ++blocked;
+    } else {
+      go_on = leaf();
+    }
+    end_run();
+    if (!go_on) {
+      return false;
+    }
+    while (depth != 0) {
+      dfs_frame& f = frames[depth - 1];
+      if (with_sleep_sets) {
+        f.sleep.push_back(f.taken);
+      }
+      f.rest.pop_back();
+      if (!f.rest.empty()) {
+        break;
+      }
+      --depth;
+    }
+    if (depth == 0) {
+      return true;
+    }
+  }
+}
+
+// -------------------------------------------------------------------------------------- optimal
+
+std::int32_t search::new_node(const element& e) {
+  std::int32_t n = free_nodes_;
+  if (n >= 0) {
+    free_nodes_ = nodes_[static_cast<std::size_t>(n)].next;
+  } else {
+    n = static_cast<std::int32_t>(nodes_.size());
+    nodes_.emplace_back();
+  }
+  nodes_[static_cast<std::size_t>(n)] = {e, -1, -1};
+  return n;
+}
+
+// One node; its children are gone.
+void search::free_node(std::int32_t n) {
+  nodes_[static_cast<std::size_t>(n)].next = free_nodes_;
+  free_nodes_ = n;
+}
+
+// Whether some execution that begins with q is equivalent to one that begins with v.
+bool search::weak_initial(const element& q, const std::vector<element>& v) {
+  for (std::size_t i = 0; i != v.size(); ++i) {
+    if (v[i].who.actor == q.who.actor) {
+      return v[i].who.choice == q.who.choice &&
+             std::none_of(
+                 v.begin(), v.begin() + static_cast<std::ptrdiff_t>(i),
+                 [&](const element& x) { return footprints_.depend(x.touched, v[i].touched); });
+    }
+  }
+  return std::none_of(v.begin(), v.end(),
+                      [&](const element& x) { return footprints_.depend(x.touched, q.touched); });
+}
+
+// The wakeup tree of f learns to explore v, unless something in it does already.
+void search::add_branch(frame& f, std::vector<element>& v) {
+  for (const element& q : f.sleep) {
+    if (weak_initial(q, v)) {
+      return;
+    }
+  }
+  std::int32_t parent = -1;
+  std::int32_t* list = &f.tree;
+  for (;;) {
+    std::int32_t child = *list;
+    std::int32_t last = -1;
+    while (child >= 0 && !weak_initial(nodes_[static_cast<std::size_t>(child)].what, v)) {
+      last = child;
+      child = nodes_[static_cast<std::size_t>(child)].next;
+    }
+    if (child < 0) {
+      for (const element& e : v) {  // a new branch, behind the last child, all of v
+        const std::int32_t n = new_node(e);
+        if (last >= 0) {
+          nodes_[static_cast<std::size_t>(last)].next = n;
+          last = -1;
+        } else if (parent >= 0) {
+          nodes_[static_cast<std::size_t>(parent)].child = n;
+        } else {
+          f.tree = n;
+        }
+        parent = n;
+      }
+      return;
+    }
+    const scheduled taken = nodes_[static_cast<std::size_t>(child)].what.who;
+    const auto in_v = std::find_if(v.begin(), v.end(),
+                                   [&](const element& e) { return e.who.actor == taken.actor; });
+    if (in_v != v.end()) {
+      v.erase(in_v);
+    }
+    if (nodes_[static_cast<std::size_t>(child)].child < 0) {
+      return;
+    }
+    parent = child;
+    list = &nodes_[static_cast<std::size_t>(child)].child;
+  }
+}
+
+// The step `last` (number `second`; or pending, after the end) races with number `first`: explores
+// it before that one.
+void search::reverse(std::size_t first, std::size_t second, const element& last) {
+  const executed_step& e = steps_[first];
+  branch_.clear();
+  for (std::size_t i = first + 1; i != length_; ++i) {
+    if (i != second && !happens_before(e, steps_[i].clock)) {
+      branch_.push_back({steps_[i].who, steps_[i].touched});
+    }
+  }
+  branch_.push_back(last);
+  add_branch(frames_[first], branch_);
+}
+
+// Whether a made b possible, whatever else they touch. What happens at any time from outside is not
+// made possible by time that passes.
+bool search::is_ordered(const executed_step& a, const executed_step& b) {
+  if ((footprints_.relate(a.actual, b.actual) & ordered) == 0) {
+    return false;
+  }
+  const auto interferes = [this](const executed_step& e) {
+    const actor_kind kind = run_.at(e.who.actor).kind_;
+    return kind != actor_kind::task && kind != actor_kind::timer;
+  };
+  return !interferes(a) && !interferes(b);
+}
+
+// The races of a step with earlier ones, the nearest first. What its clock has taken in by then
+// lies between, and makes a race of what is further back impossible.
+void search::races_of(std::size_t number) {
+  const unsigned actors = run_.actor_count();
+  const executed_step& self = steps_[number];
+  const element last{self.who, self.touched};
+  bool locks = false;
+  bool others = false;
+  vector_clock c = self.before;
+  for (std::size_t i = number; i-- != 0;) {
+    const executed_step& e = steps_[i];
+    if (e.who.actor == self.who.actor || happens_before(e, self.before)) {
+      continue;
+    }
+    const std::uint8_t how = footprints_.relate(e.touched, self.touched);
+    locks = locks || (how & lock_race) != 0;
+    if ((how & dependent) == 0 || happens_before(e, c)) {
+      continue;
+    }
+    if ((how & (races | lock_race)) == 0 || is_ordered(e, self)) {
+      join(c, e.clock, actors);
+    } else if ((how & races) != 0) {
+      others = true;
+    }
+  }
+  if (locks) {  // while nothing is known of the release that let this one through
+    vector_clock d = self.before;
+    for (std::size_t i = number; i-- != 0;) {
+      const executed_step& e = steps_[i];
+      if (e.who.actor != self.who.actor && !happens_before(e, d) &&
+          (footprints_.relate(e.touched, self.touched) & lock_race) != 0) {
+        join(d, e.clock, actors);
+        reverse(i, number, last);
+      }
+    }
+  }
+  if (others) {
+    for (std::size_t i = number; i-- != 0;) {
+      const executed_step& e = steps_[i];
+      if (e.who.actor != self.who.actor && !happens_before(e, c) &&
+          (footprints_.relate(e.touched, self.touched) & races) != 0) {
+        join(c, e.clock, actors);
+        reverse(i, number, last);
+      }
+    }
+  }
+}
+
+// At the end an actor is ready but not able to go on: another one took what it announces.
+void search::races_of_blocked(unsigned id) {
+  const actor& a = run_.at(id);
+  const element last{{static_cast<std::uint8_t>(id), 0}, predict(a)};
+  vector_clock c = clocks_[id];
+  for (std::size_t i = length_; i-- != 0;) {
+    const executed_step& e = steps_[i];
+    if (e.who.actor != id && !happens_before(e, c) &&
+        (footprints_.relate(e.touched, last.touched) & lock_race) != 0) {
+      join(c, e.clock, run_.actor_count());
+      reverse(i, length_, last);
+    }
+  }
+}
+
+void search::update_clocks() {
+  const unsigned actors = run_.actor_count();
+  for (unsigned i = 0; i != actors; ++i) {
+    clocks_[i].fill(0);
+  }
+  for (std::size_t i = 0; i != length_; ++i) {
+    executed_step& e = steps_[i];
+    e.before = clocks_[e.who.actor];
+    e.clock = e.before;
+    for (std::size_t j = i; j-- != 0;) {
+      const executed_step& x = steps_[j];
+      if (!happens_before(x, e.clock) && footprints_.depend(x.touched, e.touched)) {
+        join(e.clock, x.clock, actors);
+      }
+    }
+    e.clock[e.who.actor] = e.index;
+    clocks_[e.who.actor] = e.clock;
+    for (std::uint64_t rest = e.woke; rest != 0; rest &= rest - 1) {
+      join(clocks_[static_cast<unsigned>(std::countr_zero(rest))], e.clock, actors);
+    }
+  }
+}
+
+void search::find_races() {
+  update_clocks();
+  for (std::size_t i = 0; i != length_; ++i) {
+    races_of(i);
+  }
+  for (unsigned id = 0; id != run_.actor_count(); ++id) {
+    if (run_.at(id).state_ == actor_state::ready) {
+      races_of_blocked(id);
+    }
+  }
+}
+
+void search::forget_frames() {
+  for (frame& f : frames_) {
+    f.tree = -1;
+  }
+  nodes_.clear();
+  free_nodes_ = -1;
+  depth_ = 0;
+}
+
+// A decision that is met for the first time: who sleeps, and what the branch taken so far wants.
+void search::enter_frame(std::size_t depth) {
+  if (frames_.size() == depth) {
+    frames_.emplace_back();
+  }
+  frame& f = frames_[depth];
+  f.sleep.clear();
+  f.tree = -1;
+  f.expanded = false;
+  if (depth != 0) {
+    frame& above = frames_[depth - 1];
+    const executed_step& last = steps_[depth - 1];
+    for (const element& q : above.sleep) {
+      if (q.who.actor != last.who.actor && !footprints_.depend(q.touched, last.touched)) {
+        f.sleep.push_back(q);
+      }
+    }
+    node& taken = nodes_[static_cast<std::size_t>(above.tree)];
+    f.tree = std::exchange(taken.child, -1);
+  }
+}
+
+// Makes the head of the frame's tree the step to take. False: all that is possible sleeps.
+bool search::take_next(std::size_t depth, std::uint64_t enabled) {
+  frame& f = frames_[depth];
+  while (f.tree >= 0) {
+    node& head = nodes_[static_cast<std::size_t>(f.tree)];
+    if ((enabled & bit(head.what.who.actor)) != 0) {
+      break;
+    }
+    // Only time, which passes when nothing else can happen, can have been promised too early.
+    const std::int32_t gone = f.tree;
+    f.tree = head.next;
+    while (nodes_[static_cast<std::size_t>(gone)].child >= 0) {
+      const std::int32_t below = nodes_[static_cast<std::size_t>(gone)].child;
+      nodes_[static_cast<std::size_t>(gone)].child = nodes_[static_cast<std::size_t>(below)].child;
+      free_node(below);
+    }
+    free_node(gone);
+  }
+  if (f.tree < 0) {
+    scheduled who{};
+    bool found = false;
+    for (std::uint64_t awake = enabled; awake != 0 && !found; awake &= ~bit(who.actor)) {
+      who = pick(awake);
+      for (unsigned c = 0; c != run_.at(who.actor).alternatives_ && !found; ++c) {
+        who.choice = static_cast<std::uint8_t>(c);
+        found = std::none_of(f.sleep.begin(), f.sleep.end(),
+                             [&](const element& q) { return q.who == who; });
+      }
+    }
+    if (!found) {
+      return false;
+    }
+    f.tree = new_node({who, 0});
+  }
+  const scheduled who = nodes_[static_cast<std::size_t>(f.tree)].what.who;
+  const unsigned outcomes = run_.at(who.actor).alternatives_;
+  if (outcomes > 1 && !f.expanded) {  // every outcome is explored
+    f.expanded = true;
+    std::int32_t last = f.tree;
+    std::uint64_t have[4] = {};
+    const auto mark = [&have](unsigned c) { have[c / 64] |= bit(c % 64); };
+    for (std::int32_t n = f.tree; n >= 0; n = nodes_[static_cast<std::size_t>(n)].next) {
+      last = n;
+      if (nodes_[static_cast<std::size_t>(n)].what.who.actor == who.actor) {
+        mark(nodes_[static_cast<std::size_t>(n)].what.who.choice);
+      }
+    }
+    for (const element& q : f.sleep) {
+      if (q.who.actor == who.actor) {
+        mark(q.who.choice);
+      }
+    }
+    for (unsigned c = 0; c != outcomes; ++c) {
+      if ((have[c / 64] & bit(c % 64)) == 0) {
+        const std::int32_t n =
+            new_node({{who.actor, static_cast<std::uint8_t>(c)}, predict(run_.at(who.actor))});
+        nodes_[static_cast<std::size_t>(last)].next = n;
+        last = n;
+      }
+    }
+  }
+  return true;
+}
+
+// To the last decision with something left to explore. False: there is none.
+bool search::back_up() {
+  while (depth_ != 0) {
+    frame& f = frames_[depth_ - 1];
+    const std::int32_t done = f.tree;
+    const node& n = nodes_[static_cast<std::size_t>(done)];
+    f.sleep.push_back(n.what);
+    f.tree = n.next;
+    f.expanded = false;
+    free_node(done);
+    if (f.tree >= 0) {
+      return true;
+    }
+    --depth_;
+  }
+  return false;
+}
+
+double search::part_done() const {
+  double done = 0;
+  double share = 1;
+  for (std::size_t d = 0; d != depth_; ++d) {
+    const frame& f = frames_[d];
+    double left = 0;
+    for (std::int32_t n = f.tree; n >= 0; n = nodes_[static_cast<std::size_t>(n)].next) {
+      left += 1;
+    }
+    const auto slept = static_cast<double>(f.sleep.size());
+    share /= slept + left;
+    done += share * slept;
+  }
+  return done;
+}
+
+bool search::optimal() {
+  forget_frames();
+  for (;;) {
+    if (over_budget()) {
+      return false;
+    }
+    begin_run();
+    bool known = true;
+    bool cut = false;
+    for (std::size_t d = 0; known && !run_.failure(); ++d) {
+      const std::uint64_t enabled = run_.enabled();
+      const bool first_time = d == depth_;
+      if (first_time) {
+        enter_frame(d);
+        if (enabled == 0) {
+          break;
+        }
+      }
+      if (first_time || !frames_[d].expanded) {
+        if (!take_next(d, enabled)) {
+          cut = true;
+          break;
+        }
+        if (first_time) {
+          ++depth_;
+        }
+      }
+      node& head = nodes_[static_cast<std::size_t>(frames_[d].tree)];
+      known = do_step(head.what.who, enabled);
+      head.what.touched = steps_[d].touched;
+    }
+    if (!known) {
+      end_run();
+      ++restarts;
+      forget_frames();
+      continue;
+    }
+    bool go_on = true;
+    if (cut) {
+      ++blocked;
+    } else {
+      find_races();
+      go_on = leaf();
+    }
+    end_run();
+    if (!go_on || !back_up()) {
+      return go_on;
+    }
+  }
+}
+
+}  // namespace explore::detail
+COROLOCK_END
