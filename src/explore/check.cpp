@@ -37,15 +37,20 @@ class checker {
     search_method method = options_.method;
     const bool bounds = options_.preemptions.has_value() || options_.early_timers.has_value();
     if (method == search_method::automatic) {
-      warming_up_ = true;
-      search_.sample(options_.warm_up, false);
-      warming_up_ = false;
+      if (!bounds) {  // which a random run need not keep
+        warming_up_ = true;
+        search_.sample(options_.warm_up, false);
+        warming_up_ = false;
+      }
       method = search_method::optimal;
     }
+    search_.runs_allowed =
+        options_.max_runs + std::min(search_.runs, ~std::uint64_t{0} - options_.max_runs);
     if (bounds && method != search_method::random && method != search_method::pct) {
       method = search_method::naive;
     }
-    const bool found = !failing_.empty() && !options_.count_failures;
+    const bool found =
+        !search_.divergence.empty() || (!failing_.empty() && !options_.count_failures);
     if (!found) {
       switch (method) {
         case search_method::random: search_.sample(sampled_runs(), false); break;
@@ -59,7 +64,12 @@ class checker {
     result_.blocked = search_.blocked;
     result_.restarts = search_.restarts;
     result_.advice = advice_.all(run_);
-    if (!failing_.empty()) {
+    if (!search_.divergence.empty()) {
+      result_.verdict = verdict::failed;
+      result_.failure.emplace();
+      result_.failure->kind = failure_kind::nondeterminism;
+      result_.failure->message = search_.divergence;
+    } else if (!failing_.empty()) {
       result_.verdict = verdict::failed;
       result_.failure = shortest_failure(search_, options_, failing_);
       result_.runs = search_.runs;
@@ -91,7 +101,7 @@ class checker {
       add("at most " + std::to_string(*options_.early_timers) + " early timers");
     }
     if (!complete && result_.verdict == verdict::bounded) {
-      add(search_.runs >= options_.max_runs
+      add(search_.runs >= search_.runs_allowed
               ? "a budget of " + std::to_string(options_.max_runs) + " runs"
               : "a time limit of " + std::to_string(options_.time_limit.count()) + " ms");
     }

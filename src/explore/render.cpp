@@ -86,9 +86,10 @@ std::string table(const failure& f) {
   for (std::size_t c = 0; c != f.columns.size(); ++c) {
     out += "| " + padded(f.columns[c], widths[c]) + " ";
   }
+  out.pop_back();
   out += "\n  -----";
   for (const std::size_t w : widths) {
-    out += "-+" + std::string(w + 1, '-');
+    out += "+" + std::string(w + 2, '-');
   }
   out += "\n";
   std::uint32_t last = 0;

@@ -136,7 +136,7 @@ actor& run::reset_actor(unsigned id, actor_kind kind, std::string_view name) noe
   a.copies_ = -1;
   a.next_copy_ = -1;
   a.held_ = false;
-  a.stop_source_ = -1;
+  a.passed_over_ = 0;
   a.name_ = name;
   a.index_ = 0;
   a.steps_ = 0;
@@ -373,6 +373,9 @@ void run::interfere(actor& a) {
   if (a.kind_ == actor_kind::timer) {
     timers_ &= ~bit(a.id_);
     now_ = std::max(now_, a.deadline_);
+    if (tracing_) {
+      note("fires", a.where_);
+    }
     a.act_(a);
     return;
   }
@@ -432,10 +435,27 @@ void run::grant(actor& a) noexcept {
       lock->owner = a.id_;
       lock->owned_at = a.where_;
     }
+    a.passed_over_ = 0;
+    if (options_.starvation_bound != 0) {
+      pass_over(a, object);
+    }
   } else {
     a.announced_.add(static_cast<std::uint16_t>(objects::wait + a.id_), access_kind::read);
   }
   announce_common(a);
+}
+
+// Who waits for the lock too has been passed over once more.
+void run::pass_over(const actor& owner, std::uint16_t lock) {
+  for (unsigned id = 0; id != setup_count_; ++id) {
+    actor& a = actors_[id];
+    if (&a != &owner && a.state_ == actor_state::waiting && a.object_ == lock &&
+        ++a.passed_over_ > options_.starvation_bound) {
+      fail(failure_kind::starvation, "starvation: " + actor_name(id) + " waits for " +
+                                         object_name(lock) + ", which others were granted " +
+                                         std::to_string(a.passed_over_) + " times since it asked");
+    }
+  }
 }
 
 void run::post(actor& a, resumption r) noexcept {

@@ -28,6 +28,9 @@ void join(vector_clock& into, const vector_clock& from, unsigned actors) noexcep
   }
 }
 
+// How many random runs are done twice, to see whether the body does the same again.
+constexpr unsigned audited_runs = 10;
+
 bool happens_before(const executed_step& e, const vector_clock& c) noexcept {
   return e.index <= c[e.who.actor];
 }
@@ -51,6 +54,7 @@ void search::begin_run() {
   ++runs;
   length_ = 0;
   hash_ = 0;
+  intentions_.clear();
   for (unsigned i = 0; i != run_.actor_count(); ++i) {
     clocks_[i].fill(0);
   }
@@ -112,11 +116,17 @@ bool search::do_step(scheduled who, std::uint64_t enabled) {
   e.preempts = length_ != 0 && steps_[length_ - 1].who.actor != who.actor &&
                (enabled & bit(steps_[length_ - 1].who.actor)) != 0;
   const std::size_t announced = a.announced_.size;
+  if (auditing_) {
+    intend(a, enabled);
+  }
   run_.step(who.actor, who.choice);
   e.index = static_cast<std::uint16_t>(a.steps_);
   e.woke = run_.woken();
   ++length_;
   const auto& touched = run_.accesses();
+  if (auditing_) {
+    intentions_.back().touched = touched;
+  }
   e.actual = e.touched;
   if (touched.size() != footprints_[e.touched].size()) {
     scratch_.assign(touched.begin(), touched.end());
@@ -172,13 +182,64 @@ unsigned search::preemptions() const noexcept {
   return count;
 }
 
+void search::intend(const actor& a, std::uint64_t enabled) {
+  intentions_.push_back({a.site_, enabled, a.verb_, a.object_, a.where_, {}});
+}
+
+std::string search::told(const intention& i) const {
+  std::string text = i.verb;
+  if (i.object != objects::elsewhere) {
+    text += " " + run_.object_name(i.object);
+  }
+  const std::string where = location(i.where);
+  text += where.empty() ? "" : " at " + where;
+  std::string objects;
+  for (const access& x : i.touched) {
+    if (x.object >= objects::named && x.object < objects::words) {
+      objects += (objects.empty() ? "" : ", ") + run_.object_name(x.object);
+    }
+  }
+  return "'" + text + "'" + (objects.empty() ? "" : " touching " + objects);
+}
+
+bool search::audit() {
+  schedule same;
+  for (std::size_t i = 0; i != length_; ++i) {
+    same.push_back(steps_[i].who);
+  }
+  const std::vector<intention> first = intentions_;
+  const std::string why =
+      "; look for unordered containers, addresses, clocks and random numbers in the body";
+  std::size_t at = same.size();
+  const bool fits = follow(same, &at, false);
+  --runs;  // not one of the search's own
+  std::size_t i = 0;
+  while (i != first.size() && i != intentions_.size() && first[i].site == intentions_[i].site &&
+         first[i].enabled == intentions_[i].enabled && first[i].touched == intentions_[i].touched) {
+    ++i;
+  }
+  if (i != first.size()) {
+    const std::string who = run_.actor_name(same[i].actor);
+    divergence =
+        "the body does not do the same again: at step " + std::to_string(i + 1) + " " + who +
+        " first did " + told(first[i]) +
+        (i < intentions_.size() ? ", then " + told(intentions_[i]) : ", then it could not go on") +
+        why;
+  } else if (!fits || length_ != same.size()) {
+    divergence = "the body does not do the same again: after " + std::to_string(at) +
+                 " steps it differs" + why;
+  }
+  end_run();
+  return divergence.empty();
+}
+
 bool search::leaf() {
   run_.conclude();
   return leaf_(*this);
 }
 
 bool search::over_budget() const {
-  return runs >= options_.max_runs ||
+  return runs >= runs_allowed ||
          ((runs & 63) == 0 && std::chrono::steady_clock::now() >= deadline_);
 }
 
@@ -231,6 +292,7 @@ void search::sample(unsigned count, bool pct) {
   std::array<std::uint32_t, 64> priority{};
   std::size_t longest = 8;
   for (unsigned n = 0; n != count && !over_budget(); ++n) {
+    auditing_ = n < audited_runs;
     begin_run();
     std::uint64_t changes = 0;  // for runs of up to 64 steps: a bit for each step with a change
     if (pct) {
@@ -280,10 +342,11 @@ void search::sample(unsigned count, bool pct) {
     longest = std::max(longest, length_);
     const bool go_on = leaf();
     end_run();
-    if (!go_on) {
-      return;
+    if ((auditing_ && !audit()) || !go_on) {
+      break;
     }
   }
+  auditing_ = false;
 }
 
 // ---------------------------------------------------------------------------------- depth first

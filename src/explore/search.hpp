@@ -85,6 +85,10 @@ class search {
   bool depth_first(bool with_sleep_sets);
   bool optimal();
 
+  // Does the run that was done last again. The body has to do the same again; else false, and
+  // divergence says where it does not.
+  bool audit();
+
   // Does one schedule, then goes on without preemptions. False: it does not fit at *at.
   bool follow(const schedule& s, std::size_t* at, bool to_the_end);
 
@@ -101,10 +105,21 @@ class search {
   [[nodiscard]] unsigned preemptions() const noexcept;
 
   std::uint64_t runs = 0;
+  std::uint64_t runs_allowed = ~std::uint64_t{0};
   std::uint64_t blocked = 0;
   std::uint64_t restarts = 0;
+  std::string divergence;
 
  private:
+  // What a task was about to do.
+  struct intention {
+    std::uint64_t site = 0;
+    std::uint64_t enabled = 0;
+    const char* verb = "";
+    std::uint16_t object = 0;
+    std::source_location where;
+    std::vector<access> touched;  // and what it came to
+  };
   struct site {
     std::uint64_t key;
     std::vector<access> beyond;  // what was seen that had not been announced
@@ -133,6 +148,8 @@ class search {
   };
 
   void begin_run();
+  void intend(const actor& a, std::uint64_t enabled);
+  [[nodiscard]] std::string told(const intention& i) const;
   void end_run() { run_.end(); }
   // One step. False: it touched what it was not known to touch (which is known now).
   bool do_step(scheduled who, std::uint64_t enabled);
@@ -171,6 +188,8 @@ class search {
   std::array<vector_clock, 64> clocks_{};
   std::uint64_t hash_ = 0;
   bool hashing_ = false;
+  bool auditing_ = false;
+  std::vector<intention> intentions_;
   std::vector<std::array<std::uint16_t, 8>> seen_;  // accesses of each object, by kind
 
   std::vector<node> nodes_;

@@ -61,7 +61,6 @@ void search_with_few_preemptions(run& r, const options& o, failure_kind kind, fa
   for (unsigned bound = 0; bound < best.length.preemptions; ++bound) {
     options few = o;
     few.preemptions = bound;
-    few.max_runs = runs_for_each_bound;
     few.on_run = nullptr;
     bool found = false;
     search s(r, few, [&](search& here) {
@@ -72,6 +71,7 @@ void search_with_few_preemptions(run& r, const options& o, failure_kind kind, fa
       found = true;
       return false;
     });
+    s.runs_allowed = runs_for_each_bound;
     s.depth_first(false);
     if (found) {
       return;

@@ -8,8 +8,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
+#include <chrono>
+#include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -141,6 +143,240 @@ TEST(Check, AGuardThatIsHeldAtTheEndFails) {
   ASSERT_TRUE(r.failure);
   EXPECT_EQ(r.failure->kind, explore::failure_kind::contract);
   EXPECT_THAT(r.failure->message, HasSubstr("destroyed while it was held"));
+}
+
+TEST(Check, ABodyThatDoesSomethingElseTheSecondTimeIsNamedWithTheStep) {
+  unsigned calls = 0;
+  const explore::result r = explore::check([&calls](explore::world& w) {
+    auto& x = w.shared<int>("x", 0);
+    auto& y = w.shared<int>("y", 0);
+    const bool odd = ++calls % 2 != 0;
+    w.spawn("fickle", [&x, &y, odd]() -> explore::task<> {
+      co_await explore::yield();
+      auto& one = odd ? x : y;
+      co_await one.write(1);
+    });
+  });
+  ASSERT_TRUE(r.failure);
+  EXPECT_EQ(r.failure->kind, explore::failure_kind::nondeterminism);
+  EXPECT_THAT(r.failure->message, HasSubstr("at step 2 fickle first did 'write x at check.test"));
+  EXPECT_THAT(r.failure->message, HasSubstr("then 'write y"));
+}
+
+TEST(Check, ABodyThatNeverEndsIsALivelock) {
+  explore::options o;
+  o.max_steps = 100;
+  const explore::result r = explore::check(
+      [](explore::world& w) {
+        auto& ready = w.shared<bool>("ready", false);
+        w.spawn("spinner", [&]() -> explore::task<> {
+          for (;;) {
+            const bool now = co_await ready.read();
+            if (now) {
+              break;
+            }
+          }
+        });
+      },
+      o);
+  ASSERT_TRUE(r.failure);
+  EXPECT_EQ(r.failure->kind, explore::failure_kind::livelock);
+}
+
+TEST(Check, ANotificationBeforeTheWaitIsALostWakeup) {
+  const explore::result r = explore::check([](explore::world& w) {
+    auto& m = w.make<async_mutex>("m");
+    auto& changed = w.make<async_condition>("changed");
+    w.spawn("consumer", [&]() -> explore::task<> {
+      mutex_guard guard = co_await m.async_lock();
+      co_await changed.async_wait(guard);
+    });
+    w.spawn("producer", [&]() -> explore::task<> {
+      const mutex_guard guard = co_await m.async_lock();
+      changed.notify_one();
+    });
+  });
+  ASSERT_TRUE(r.failure);
+  EXPECT_EQ(r.failure->kind, explore::failure_kind::lost_wakeup) << r;
+}
+
+TEST(Check, AWaiterOfTheMutexIsPassedOverByThoseBeforeItOnly) {
+  const auto body = [](explore::world& w) {
+    auto& m = w.make<async_mutex>("m");
+    w.spawn_n("t", 4, [&m]() -> explore::task<> {
+      const mutex_guard guard = co_await m.async_lock();
+      co_await explore::yield();
+    });
+  };
+  explore::options o;
+  o.starvation_bound = 2;
+  EXPECT_EQ(explore::check(body, o).verdict, explore::verdict::verified);
+  o.starvation_bound = 1;
+  const explore::result r = explore::check(body, o);
+  ASSERT_TRUE(r.failure);
+  EXPECT_EQ(r.failure->kind, explore::failure_kind::starvation);
+}
+
+TEST(Check, ABoundIsNeverCalledVerified) {
+  explore::options o;
+  o.preemptions = 1;
+  const explore::result few = explore::check(adders(true), o);
+  EXPECT_EQ(few.verdict, explore::verdict::bounded);
+  EXPECT_THAT(few.summary(), HasSubstr("BOUNDED by at most 1 preemptions"));
+  explore::options short_one;
+  short_one.max_runs = 50;
+  short_one.symmetry = false;
+  const auto many = [](explore::world& w) {
+    auto& x = w.shared<int>("x", 0);
+    w.spawn_n("t", 5, [&x]() -> explore::task<> { co_await x.write(1); });
+  };
+  const explore::result part = explore::check(many, short_one);
+  EXPECT_EQ(part.verdict, explore::verdict::bounded);
+  EXPECT_EQ(part.summary(), "BOUNDED by a budget of 50 runs, 50 traces");
+}
+
+TEST(Check, RandomAndPctOnlySample) {
+  explore::options o;
+  o.max_runs = 100;
+  for (const auto method : {explore::search_method::random, explore::search_method::pct}) {
+    o.method = method;
+    EXPECT_EQ(explore::check(adders(true), o).summary(), "SAMPLED 100 schedules");
+    EXPECT_FALSE(explore::check(adders(false), o));
+  }
+}
+
+TEST(Check, AnExceptionThatLeavesATaskFails) {
+  const explore::result r = explore::check([](explore::world& w) {
+    w.spawn("t", []() -> explore::task<> {
+      co_await explore::yield();
+      throw std::runtime_error("out of luck");
+    });
+  });
+  ASSERT_TRUE(r.failure);
+  EXPECT_EQ(r.failure->kind, explore::failure_kind::exception);
+  EXPECT_EQ(r.failure->message, "an exception left t: out of luck");
+}
+
+TEST(Check, AnInvariantIsLookedAtAfterEveryStep) {
+  const explore::result r = explore::check([](explore::world& w) {
+    auto& a = w.shared<int>("a", 0);
+    auto& b = w.shared<int>("b", 0);
+    w.invariant([&] { w.require(a.value() == b.value(), "a and b are the same"); });
+    w.spawn("t", [&]() -> explore::task<> {
+      co_await a.write(1);
+      co_await b.write(1);
+    });
+  });
+  ASSERT_TRUE(r.failure);
+  EXPECT_EQ(r.failure->message, "a and b are the same");
+  EXPECT_EQ(r.failure->steps, 1U);
+}
+
+TEST(Check, ATaskMayBeMadeOfParts) {
+  const explore::result r = explore::check([](explore::world& w) {
+    auto& x = w.shared<int>("x", 0);
+    w.spawn("t", [&]() -> explore::task<> {
+      auto part = [&](int by) -> explore::task<int> {
+        const int now = co_await x.read();
+        co_await x.write(now + by);
+        co_return now;
+      };
+      const int first = co_await part(2);
+      const int second = co_await part(3);
+      w.require(first == 0 && second == 2, "parts return what they read");
+    });
+    w.finally([&] { w.require(x.value() == 5, "x is 5"); });
+  });
+  EXPECT_TRUE(r);
+}
+
+TEST(Check, EveryOutcomeOfAChoiceIsTried) {
+  unsigned seen = 0;
+  const explore::result r = explore::check([&seen](explore::world& w) {
+    w.spawn("t", [&seen]() -> explore::task<> {
+      const unsigned c = co_await explore::choose(3);
+      const unsigned d = co_await explore::choose(2);
+      seen |= 1U << (c * 2 + d);
+    });
+  });
+  EXPECT_EQ(r.traces, 6U);
+  EXPECT_EQ(seen, 0x3FU);
+}
+
+TEST(Check, TimePassesOnlyWhenNothingElseCanHappen) {
+  const explore::result r = explore::check([](explore::world& w) {
+    auto& x = w.shared<int>("x", 0);
+    w.spawn("late", [&]() -> explore::task<> {
+      co_await explore::sleep_for(std::chrono::hours(1));
+      w.require(w.now().time_since_epoch() == std::chrono::hours(1), "an hour has passed");
+      co_await x.write(2);
+    });
+    w.spawn("early", [&]() -> explore::task<> {
+      co_await explore::yield();
+      co_await x.write(1);
+    });
+    w.finally([&] { w.require(x.value() == 2, "the sleeper is last"); });
+  });
+  EXPECT_TRUE(r);
+  EXPECT_EQ(r.verdict, explore::verdict::verified);
+}
+
+TEST(Check, AdversarialTimePassesAtAnyMoment) {
+  const auto body = [](explore::world& w) {
+    auto& x = w.shared<int>("x", 0);
+    w.spawn("late", [&]() -> explore::task<> {
+      co_await explore::sleep_for(std::chrono::hours(1));
+      co_await x.write(2);
+    });
+    w.spawn("early", [&]() -> explore::task<> {
+      co_await explore::yield();
+      co_await x.write(1);
+    });
+    w.finally([&] { w.require(x.value() == 2, "the sleeper is last"); });
+  };
+  explore::options o;
+  o.adversarial_time = true;
+  EXPECT_FALSE(explore::check(body, o));
+  o.early_timers = 0;
+  EXPECT_TRUE(explore::check(body, o));
+}
+
+TEST(Check, SleepersWakeInTheOrderOfTheirDeadlines) {
+  const explore::result r = explore::check([](explore::world& w) {
+    auto& order = w.shared<int>("order", 0);
+    for (int i = 1; i != 4; ++i) {
+      w.spawn("sleeper", [&order, i]() -> explore::task<> {
+        co_await explore::sleep_for(std::chrono::seconds(i));
+        co_await order.update([i](int& n) { n = n * 10 + i; });
+      });
+    }
+    w.finally([&] { w.require(order.value() == 123, "1, 2, 3"); });
+  });
+  EXPECT_TRUE(r);
+}
+
+TEST(Check, StrictModeRefusesAnAccessInsideAStep) {
+  explore::options o;
+  o.strict = true;
+  const explore::result r = explore::check(
+      [](explore::world& w) {
+        auto& x = w.shared<int>("x", 0);
+        w.spawn("t", [&]() -> explore::task<> {
+          co_await explore::yield();
+          x.set(1);
+        });
+      },
+      o);
+  ASSERT_TRUE(r.failure);
+  EXPECT_THAT(r.failure->message, HasSubstr("strict mode: 'x' is accessed inside a step"));
+}
+
+TEST(Check, JsonAndHtmlHoldTheSameTable) {
+  const explore::result r = explore::check(adders(false));
+  EXPECT_THAT(r.json(), HasSubstr(R"("verdict":"failed")"));
+  EXPECT_THAT(r.json(), HasSubstr(R"("columns":["adder[1]","adder[2]"])"));
+  EXPECT_THAT(r.html(), HasSubstr("write users → 11"));
+  EXPECT_THAT(r.html(), ::testing::EndsWith("</html>\n"));
 }
 
 }  // namespace

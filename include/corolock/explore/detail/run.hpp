@@ -103,7 +103,7 @@ struct actor {
   std::int16_t copies_ = -1;     // the first of the copies that it is one of, until its first step
   std::int16_t next_copy_ = -1;  // starts after this one
   bool held_ = false;            // it is such a copy, and may not start yet
-  std::int16_t stop_source_ = -1;
+  std::uint32_t passed_over_ = 0;  // grants to others of the lock that it waits for
   std::string_view name_;
   std::uint32_t index_ = 0;  // of several with the same name; counts from 1, 0: the only one
   std::uint32_t steps_ = 0;
@@ -333,6 +333,7 @@ class run {
   void limit_interference();
   void go_on(actor& a);
   void interfere(actor& a);
+  void pass_over(const actor& owner, std::uint16_t lock);
   void report_deadlock();
   [[nodiscard]] std::uint64_t timers_due() noexcept;
 
