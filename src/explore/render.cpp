@@ -29,6 +29,11 @@ std::string padded(std::string text, std::size_t to) {
   return text;
 }
 
+std::string trimmed(std::string line) {
+  line.erase(line.find_last_not_of(' ') + 1);
+  return line;
+}
+
 std::string counted(std::uint64_t n, std::string_view what) {
   return std::to_string(n) + " " + std::string(what) + (n == 1 ? "" : "s");
 }
@@ -61,9 +66,10 @@ std::string_view name_of(failure_kind k) {
   return "";
 }
 
-std::string conclusion(const advice& a) {
+std::string conclusion(const advice& a, verdict v) {
   if (a.needs_lock()) {
-    return "needs a lock";
+    return v == verdict::verified ? "needs a lock, and nothing fails with what it has"
+                                  : "needs a lock";
   }
   if (!a.by_several_tasks) {
     return "needs no lock: one task uses it";
@@ -86,7 +92,7 @@ std::string table(const failure& f) {
   for (std::size_t c = 0; c != f.columns.size(); ++c) {
     out += "| " + padded(f.columns[c], widths[c]) + " ";
   }
-  out.pop_back();
+  out = trimmed(std::move(out));
   out += "\n  -----";
   for (const std::size_t w : widths) {
     out += "+" + std::string(w + 2, '-');
@@ -101,10 +107,7 @@ std::string table(const failure& f) {
     for (std::size_t c = 0; c != f.columns.size(); ++c) {
       row += "| " + padded(c == line.column ? cell(line) : "", widths[c]) + " ";
     }
-    while (row.back() == ' ') {
-      row.pop_back();
-    }
-    out += row + "\n";
+    out += trimmed(std::move(row)) + "\n";
   }
   return out;
 }
@@ -145,7 +148,9 @@ std::string escaped(std::string_view text) {
 
 std::string result::summary() const {
   switch (verdict) {
-    case verdict::verified: return "VERIFIED all " + counted(traces, "trace");
+    case verdict::verified:
+      return traces == 1 ? "VERIFIED the one trace that there is"
+                         : "VERIFIED all " + counted(traces, "trace");
     case verdict::bounded: return "BOUNDED by " + bound + ", " + counted(traces, "trace");
     case verdict::sampled: return "SAMPLED " + counted(traces, "schedule");
     case verdict::failed: break;
@@ -177,7 +182,8 @@ std::string result::text() const {
   for (const explore::advice& a : advice) {
     out += "  " + a.name + ": " + (a.by_several_tasks ? "several tasks" : "one task") +
            (a.is_written ? ", written" : ", only read") +
-           (a.split ? ", read and written in different steps" : "") + ": " + conclusion(a) + "\n";
+           (a.split ? ", read and written in different steps" : "") + ": " +
+           conclusion(a, verdict) + "\n";
   }
   if (failure && !failure->token.empty()) {
     out += "  Again: COROLOCK_REPLAY=" + failure->token + "\n";
@@ -313,7 +319,7 @@ std::string result::html() const {
   if (!advice.empty()) {
     out += "<ul>";
     for (const explore::advice& a : advice) {
-      out += "<li><b>" + escaped(a.name) + "</b>: " + escaped(conclusion(a)) + "</li>";
+      out += "<li><b>" + escaped(a.name) + "</b>: " + escaped(conclusion(a, verdict)) + "</li>";
     }
     out += "</ul>\n";
   }

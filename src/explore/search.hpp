@@ -6,13 +6,14 @@
 //
 // optimal is Optimal-DPOR (Abdulla, Aronis, Jonsson, Sagonas: "Optimal dynamic partial order
 // reduction", POPL 2014) with wakeup trees and sleep sets over the steps of the tasks, with one
-// change that steps of more than one access make necessary. The theory takes for granted that the
-// next step of a task does the same whatever the others have done. Here it may not: `if (x) y = 1`
-// touches y or does not. So the dependence of two steps is decided by what each of them *may*
-// touch: everything that a step from this point of this task was ever seen to touch, plus what is
-// announced for this time. When a run adds to that, the search begins again with what it has
-// learned; that ends, because the sets only grow. On the search that is then completed the relation
-// never changed, which is what the theory asks for. (Fuzz.EveryTraceOfNaiveIsFoundOnceByOptimal)
+// change that steps of more than one access make necessary. The theory takes for granted that
+// the next step of a task does the same whatever the others have done. Here it may not: `if (x)
+// y = 1` touches y or does not. So the dependence of two steps is decided by what each of them
+// *may* touch: everything that a step from this point of this task was ever seen to touch, plus
+// what is announced for this time. When a run adds to that, the search begins again with what it
+// has learned; that ends, because the sets only grow. On the search that is then completed the
+// relation never changed, which is what the theory asks for.
+// (Fuzz.EveryTraceOfNaiveIsFoundOnceByOptimal)
 //
 // Of two racing steps e and e' (dependent, and nothing in between makes e' follow e) the other order
 // is explored by a branch in front of e that does what does not need e, and then e'. For the

@@ -127,12 +127,31 @@ void drop_tasks(search& s, failure_kind kind, failing_run& best) {
   }
 }
 
-// What step `number` of the traced run did, in a few words.
-std::string in_words(const std::vector<trace_event>& events, std::size_t number) {
+// What step `number` of the traced run did to the object, in a few words.
+std::string in_words(const std::vector<trace_event>& events, std::size_t number,
+                     const std::string& object) {
+  const trace_event* found = nullptr;
   for (const trace_event& e : events) {
-    if (e.step == number + 1) {
-      const std::string where = location(e.where);
-      return e.text + (where.empty() ? "" : " (" + where + ")");
+    if (e.step == number + 1 && (found == nullptr || e.text.find(object) != std::string::npos)) {
+      found = &e;  // the last one that names it: a write rather than the read before it
+    }
+  }
+  if (found == nullptr) {
+    return {};
+  }
+  const std::string where = location(found->where);
+  return found->text + (where.empty() ? "" : " (" + where + ")");
+}
+
+// The name of an object for which the two race.
+std::string contested(search& s, const executed_step& a, const executed_step& b,
+                      const std::vector<std::string>& objects) {
+  for (const access x : s.footprints()[a.actual]) {
+    for (const access y : s.footprints()[b.actual]) {
+      if ((relation(x, y) & (races | lock_race)) != 0 && x.object >= objects::named &&
+          x.object - objects::named < objects.size()) {
+        return objects[static_cast<std::size_t>(x.object - objects::named)];
+      }
     }
   }
   return {};
@@ -151,6 +170,10 @@ std::string reason_of(search& s, const failing_run& best) {
   std::vector<std::string> names;
   for (unsigned id = 0; id != s.here().actor_count(); ++id) {
     names.push_back(s.here().actor_name(id));
+  }
+  std::vector<std::string> objects;
+  for (const named_object& o : s.here().objects_made()) {
+    objects.emplace_back(o.name);
   }
   s.here().end();
 
@@ -179,8 +202,9 @@ std::string reason_of(search& s, const failing_run& best) {
       const bool passes = s.follow(other, &at, true) && !s.here().failure();
       s.here().end();
       if (passes) {
-        const std::string first = in_words(events, i);
-        const std::string second = in_words(events, j);
+        const std::string object = contested(s, a, b, objects);
+        const std::string first = in_words(events, i, object);
+        const std::string second = in_words(events, j, object);
         if (!first.empty() && !second.empty()) {
           return names[a.who.actor] + ": " + first + "\n    before " + names[b.who.actor] + ": " +
                  second;

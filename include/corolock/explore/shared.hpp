@@ -82,7 +82,7 @@ class shared {
   }
   /// The value itself, to be read and changed inside the step that runs.
   [[nodiscard]] T& use(std::source_location where = std::source_location::current()) {
-    touch("use ", detail::access_kind::write, where);
+    touch("use ", detail::access_kind::write, where, false);
     return value_;
   }
 
@@ -93,13 +93,14 @@ class shared {
   void set_object(std::uint16_t object) noexcept { object_ = object; }
 
  private:
-  void touch(const char* verb, detail::access_kind kind, std::source_location where) const {
+  void touch(const char* verb, detail::access_kind kind, std::source_location where,
+             bool with_value = true) const {
     detail::run& r = *run_;
     if (r.in_step()) {
       detail::inline_access(r, name_);
       r.record(object_, kind);
       if (r.tracing()) {
-        r.note(line(verb), where);
+        r.note(with_value ? line(verb) : verb + std::string(name_), where);
       }
     }
   }
