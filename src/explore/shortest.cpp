@@ -127,12 +127,17 @@ void drop_tasks(search& s, failure_kind kind, failing_run& best) {
   }
 }
 
+// Whether the line of a trace is about the object.
+bool names(const std::string& text, const std::string& object) {
+  return text.ends_with(" " + object) || text.find(" " + object + " →") != std::string::npos;
+}
+
 // What step `number` of the traced run did to the object, in a few words.
 std::string in_words(const std::vector<trace_event>& events, std::size_t number,
                      const std::string& object) {
   const trace_event* found = nullptr;
   for (const trace_event& e : events) {
-    if (e.step == number + 1 && (found == nullptr || e.text.find(object) != std::string::npos)) {
+    if (e.step == number + 1 && (found == nullptr || names(e.text, object))) {
       found = &e;  // the last one that names it: a write rather than the read before it
     }
   }

@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <functional>
 #include <iosfwd>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -173,10 +172,12 @@ namespace detail {
 result check(run::body_function body, void* context, const options& o);
 result replay(std::string_view token, run::body_function body, void* context, const options& o);
 
+// A body may be a function, to which no object pointer leads: what is passed is a reference to it.
 template <class Body>
-void call_body(void* body, world& w) {
-  (*static_cast<Body*>(body))(w);
-}
+struct body_reference {
+  Body& body;
+  static void call(void* self, world& w) { static_cast<body_reference*>(self)->body(w); }
+};
 }  // namespace detail
 
 /// Explores the schedules of `body`, a function of a world&, which is called once for each of them.
@@ -186,18 +187,16 @@ void call_body(void* body, world& w) {
 /// search, not with the number of traces.
 template <class Body>
 result check(Body&& body, const options& o = {}) {
-  using plain = std::remove_reference_t<Body>;
-  return detail::check(&detail::call_body<plain>,
-                       const_cast<void*>(static_cast<const void*>(std::addressof(body))), o);
+  detail::body_reference<std::remove_reference_t<Body>> reference{body};
+  return detail::check(&reference.call, &reference, o);
 }
 
 /// Runs the one schedule that a token stands for. A token that does not fit the body fails with the
 /// step at which it does not.
 template <class Body>
 result replay(std::string_view token, Body&& body, const options& o = {}) {
-  using plain = std::remove_reference_t<Body>;
-  return detail::replay(token, &detail::call_body<plain>,
-                        const_cast<void*>(static_cast<const void*>(std::addressof(body))), o);
+  detail::body_reference<std::remove_reference_t<Body>> reference{body};
+  return detail::replay(token, &reference.call, &reference, o);
 }
 
 }  // namespace explore
