@@ -167,7 +167,10 @@ class checker {
 result check(run::body_function body, void* context, const options& o) {
   if (const char* token = std::getenv("COROLOCK_REPLAY");  // NOLINT(concurrency-mt-unsafe)
       token != nullptr && *token != 0) {
-    return replay(token, body, context, o);
+    run r(body, context, settings_of(o));
+    if (is_of(token, r)) {  // else it is meant for another check of this program
+      return replay(token, body, context, o);
+    }
   }
   return checker(body, context, o).check();
 }

@@ -172,6 +172,9 @@ std::string result::text() const {
     for (const std::string& line : f.waits) {
       out += "  " + line + "\n";
     }
+    for (const std::string& hint : f.hints) {
+      out += "  " + hint + "\n";
+    }
     if (!f.reason.empty()) {
       out += "  It passes with these two the other way round:\n    " + f.reason + "\n";
     }
@@ -224,7 +227,12 @@ std::string result::json() const {
     append_json(out, f.token);
     out += ",\"reason\":";
     append_json(out, f.reason);
-    out += ",\"waits\":[";
+    out += ",\"hints\":[";
+    for (std::size_t i = 0; i != f.hints.size(); ++i) {
+      out += i == 0 ? "" : ",";
+      append_json(out, f.hints[i]);
+    }
+    out += "],\"waits\":[";
     for (std::size_t i = 0; i != f.waits.size(); ++i) {
       out += i == 0 ? "" : ",";
       append_json(out, f.waits[i]);
@@ -308,6 +316,9 @@ std::string result::html() const {
         out += "<li>" + escaped(w) + "</li>";
       }
       out += "</ul>\n";
+    }
+    for (const std::string& hint : f.hints) {
+      out += "<p>" + escaped(hint) + "</p>\n";
     }
     if (!f.reason.empty()) {
       out += "<p>It passes with these two the other way round: " + escaped(f.reason) + "</p>\n";

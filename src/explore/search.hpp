@@ -15,11 +15,12 @@
 // relation never changed, which is what the theory asks for.
 // (Fuzz.EveryTraceOfNaiveIsFoundOnceByOptimal)
 //
-// Of two racing steps e and e' (dependent, and nothing in between makes e' follow e) the other order
-// is explored by a branch in front of e that does what does not need e, and then e'. For the
-// acquires of a lock that is held there are two special rules: the race is tested before the
-// acquire learns from the release that it follows, and a task that is still blocked in an acquire
-// at the end takes part with it. (Counts.AbbaHasThreeTracesAndOneDeadlock fails without them.)
+// Of two racing steps e and e' (dependent, and nothing in between makes e' follow e) the other
+// order is explored by a branch in front of e that does what does not need e, and then e'. For
+// the acquires of a lock that is held there are two special rules: the race is tested before the
+// acquire learns from the release that it follows, and a task that is still blocked in an
+// acquire at the end takes part with it. (Counts.AbbaHasThreeTracesAndOneDeadlock fails without
+// them.)
 
 #include "footprints.hpp"
 #include <corolock/explore/check.hpp>

@@ -220,6 +220,51 @@ std::string reason_of(search& s, const failing_run& best) {
   return {};
 }
 
+// A task has read an object and wrote it later, and another one wrote it in between.
+std::vector<std::string> lost_updates(search& s) {
+  std::vector<std::string> hints;
+  const auto writes = [&s](const executed_step& e, std::uint16_t object) {
+    const auto& touched = s.footprints()[e.actual];
+    return std::any_of(touched.begin(), touched.end(), [object](access x) {
+      return x.object == object && x.kind == access_kind::write;
+    });
+  };
+  const auto reads = [&s](const executed_step& e, std::uint16_t object) {
+    return s.footprints().contains(e.actual, {object, access_kind::read});
+  };
+  const std::vector<executed_step>& steps = s.steps();
+  for (std::size_t n = 0; n != s.here().objects_made().size(); ++n) {
+    const auto object = static_cast<std::uint16_t>(objects::named + n);
+    if (!s.here().objects_made()[n].is_shared) {
+      continue;
+    }
+    for (std::size_t last = 0; last != s.length(); ++last) {
+      if (!writes(steps[last], object) || reads(steps[last], object)) {
+        continue;
+      }
+      std::size_t between = s.length();
+      for (std::size_t i = last; i-- != 0;) {
+        if (steps[i].who.actor != steps[last].who.actor) {
+          between = writes(steps[i], object) ? i : between;
+        } else if (reads(steps[i], object)) {
+          if (between != s.length()) {
+            hints.push_back("lost update: " + s.here().actor_name(steps[last].who.actor) +
+                            " read " + s.here().object_name(object) + " in step " +
+                            std::to_string(i + 1) + " and wrote it in step " +
+                            std::to_string(last + 1) + "; " +
+                            s.here().actor_name(steps[between].who.actor) +
+                            " wrote it in between, in step " + std::to_string(between + 1));
+          }
+          break;
+        } else if (writes(steps[i], object)) {
+          break;
+        }
+      }
+    }
+  }
+  return hints;
+}
+
 // The run as it is told: it has just been followed with tracing, and has not been ended.
 failure told(search& s) {
   run& r = s.here();
@@ -229,6 +274,7 @@ failure told(search& s) {
   f.steps = static_cast<std::uint32_t>(s.length());
   f.preemptions = s.preemptions();
   f.waits = r.wait_graph();
+  f.hints = lost_updates(s);
   f.token = token_of(r, taken(s));
   std::array<int, 64> column{};
   column.fill(-1);
@@ -369,6 +415,13 @@ std::string token_of(const run& r, const schedule& s) {
   return "v1." + hash_text(r.body_hash()) + "." + base32(bytes);
 }
 
+bool is_of(std::string_view token, run& r) {
+  r.begin();
+  const std::string hash = hash_text(r.body_hash());
+  r.end();
+  return token.size() > 11 && token.substr(3, 8) == hash;
+}
+
 result replay_token(search& s, const options&, std::string_view token) {
   const std::string quoted = "the token '" + std::string(token) + "' ";
   if (token.substr(0, 3) != "v1." || token.size() < 12 || token[11] != '.') {
@@ -394,13 +447,9 @@ result replay_token(search& s, const options&, std::string_view token) {
 
   std::size_t at = 0;
   run& r = s.here();
-  r.begin();
-  const std::string hash = hash_text(r.body_hash());
-  r.end();
-  if (token.substr(3, 8) != hash) {
-    return unusable(quoted +
-                    "is of another body: the names of this one's tasks and objects have the hash " +
-                    hash);
+  if (!is_of(token, r)) {
+    return unusable(quoted + "is of another body: its tasks and objects have other names than " +
+                    "those of this one");
   }
   r.set_tracing(true);
   const bool fits = s.follow(steps, &at, true);

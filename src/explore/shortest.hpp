@@ -18,6 +18,8 @@ namespace explore::detail {
 failure shortest_failure(search& s, const options& o, const std::vector<schedule>& failing);
 
 std::string token_of(const run& r, const schedule& s);
+// Whether the token was made for this body.
+bool is_of(std::string_view token, run& r);
 result replay_token(search& s, const options& o, std::string_view token);
 
 // What is seen of each shared<T>, over several runs.

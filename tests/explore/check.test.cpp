@@ -53,6 +53,31 @@ TEST(Check, VerifiesThatTheLockRemovesIt) {
   EXPECT_EQ(r.blocked, 0U);
 }
 
+TEST(Check, SaysWhoseUpdateWasLost) {
+  const explore::result r = explore::check(adders(false));
+  ASSERT_TRUE(r.failure);
+  ASSERT_EQ(r.failure->hints.size(), 1U);
+  EXPECT_EQ(r.failure->hints[0],
+            "lost update: adder[1] read users in step 1 and wrote it in step 6; adder[2] wrote it "
+            "in between, in step 5");
+}
+
+TEST(Check, ABodyThatIsTooLargeOrAsksForTheImpossibleFails) {
+  const explore::result many = explore::check([](explore::world& w) {
+    w.spawn_n("t", 65, [](unsigned) -> explore::task<> { co_await explore::yield(); });
+  });
+  ASSERT_TRUE(many.failure);
+  EXPECT_EQ(many.failure->message, "more than 64 tasks and interferences");
+  const explore::result none = explore::check([](explore::world& w) {
+    w.spawn("t", []() -> explore::task<> {
+      const unsigned c = co_await explore::choose(0);
+      (void)c;
+    });
+  });
+  ASSERT_TRUE(none.failure);
+  EXPECT_EQ(none.failure->message, "choose(0): from 1 to 255");
+}
+
 TEST(Check, NamesTheTwoStepsWhoseOrderMakesTheDifference) {
   const explore::result r = explore::check(adders(false));
   ASSERT_TRUE(r.failure);

@@ -112,6 +112,7 @@ struct failure {
   std::vector<std::string> columns;  ///< the tasks, and what interferes with them
   std::vector<trace_line> lines;
   std::vector<std::string> waits;  ///< of a deadlock: who waits for what
+  std::vector<std::string> hints;  ///< updates that were lost
   std::string reason;              ///< the two steps whose order makes the difference; may be empty
   std::string token;               ///< for replay()
   std::uint32_t steps = 0;

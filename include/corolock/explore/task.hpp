@@ -338,7 +338,10 @@ struct choose_operation {
   unsigned count_;
 
   explicit choose_operation(unsigned count) noexcept : count_(count) {}
-  void announce(run&, actor& a, std::source_location where) const noexcept {
+  void announce(run& r, actor& a, std::source_location where) const noexcept {
+    if (count_ == 0 || count_ > 255) {
+      r.abandon(failure_kind::contract, "choose(" + std::to_string(count_) + "): from 1 to 255");
+    }
     a.announce("choose", objects::elsewhere, where);
     a.alternatives_ = static_cast<std::uint8_t>(count_);
   }
