@@ -52,7 +52,7 @@ namespace {
 // [cancel]
 void a_stop_at_any_moment(explore::world& w) {
   auto& permits = w.make<async_semaphore>("permits", 1U);
-  w.spawn_n("worker", 2, [&](unsigned) -> explore::task<> {
+  w.spawn("worker", [&]() -> explore::task<> {
     auto permit = co_await permits.async_acquire();
     co_await explore::yield();
   });
