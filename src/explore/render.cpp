@@ -82,6 +82,7 @@ std::string conclusion(const advice& a, verdict v) {
 
 std::string table(const failure& f) {
   std::vector<std::size_t> widths;
+  widths.reserve(f.columns.size());
   for (const std::string& name : f.columns) {
     widths.push_back(width(name));
   }

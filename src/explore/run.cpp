@@ -473,12 +473,12 @@ actor& run::arm(virtual_clock::time_point deadline, bool (*fire)(actor&), void* 
   record(objects::time, access_kind::write);
   const unsigned creator = current_ == nullptr ? 64U : current_->target_;
   auto& ids = timer_ids_[creator];
-  for (std::int8_t& id : ids) {
+  for (std::int16_t& id : ids) {
     if (id < 0) {
       if (actor_count_ == actors_.size()) {
         break;
       }
-      id = static_cast<std::int8_t>(actor_count_++);
+      id = static_cast<std::int16_t>(actor_count_++);
     }
     const auto number = static_cast<unsigned>(id);
     if ((timers_ & bit(number)) == 0 && number >= setup_count_) {

@@ -211,8 +211,9 @@ std::string reason_of(search& s, const failing_run& best) {
         const std::string first = in_words(events, i, object);
         const std::string second = in_words(events, j, object);
         if (!first.empty() && !second.empty()) {
-          return names[a.who.actor] + ": " + first + "\n    before " + names[b.who.actor] + ": " +
-                 second;
+          std::string reason = names[a.who.actor];
+          reason.append(": ").append(first).append("\n    before ");
+          return reason.append(names[b.who.actor]).append(": ").append(second);
         }
       }
     }
@@ -521,6 +522,7 @@ void advice_collector::look_at(search& s) {
 
 std::vector<advice> advice_collector::all(const run& r) const {
   std::vector<advice> result;
+  result.reserve(seen_.size());
   for (const auto& [object, what] : seen_) {
     result.push_back({r.object_name(object), std::popcount(what.readers | what.writers) > 1,
                       what.writers != 0, what.split});

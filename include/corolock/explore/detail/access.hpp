@@ -54,10 +54,8 @@ constexpr std::uint8_t relation(access_kind a, access_kind b) noexcept {
     case read: return b == read || b == grant ? independent : dependent | races;
     case write: return dependent | races;
     case request: return b == request || b == acquire ? dependent | races : independent;
-    case grant: return dependent | ordered;
-    case release: return dependent | ordered;
     case acquire: return dependent | lock_race;
-    default: return dependent | ordered;
+    default: return dependent | ordered;  // grants and releases
   }
 }
 

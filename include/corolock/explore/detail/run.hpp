@@ -344,8 +344,8 @@ class run {
   run_memory memory_;
   std::array<actor, 64> actors_;
   unsigned actor_count_ = 0;
-  std::array<std::array<std::int8_t, 16>, 65> timer_ids_;  // of each task's timers: never changes
-  unsigned setup_count_ = 0;                               // actors without the timers
+  std::array<std::array<std::int16_t, 16>, 65> timer_ids_;  // of each task's timers: never changes
+  unsigned setup_count_ = 0;                                // actors without the timers
   std::uint64_t tasks_ = 0;
   std::uint64_t timers_ = 0;
   actor* current_ = nullptr;
