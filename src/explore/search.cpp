@@ -59,9 +59,10 @@ void search::begin_run() {
     clocks_[i].fill(0);
   }
   if (hashing_) {
-    for (auto& counts : seen_) {
-      counts.fill(0);
+    for (const std::uint16_t object : seen_objects_) {
+      seen_[object].fill(0);
     }
+    seen_objects_.clear();
   }
 }
 
@@ -171,6 +172,7 @@ void search::hash_step(const executed_step& e) {
   }
   for (const access& x : touched) {
     ++place_of(x.object)[static_cast<unsigned>(x.kind)];
+    seen_objects_.push_back(x.object);
   }
 }
 

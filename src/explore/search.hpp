@@ -193,6 +193,7 @@ class search {
   bool auditing_ = false;
   std::vector<intention> intentions_;
   std::vector<std::array<std::uint16_t, 8>> seen_;  // accesses of each object, by kind
+  std::vector<std::uint16_t> seen_objects_;         // those with any
 
   std::vector<node> nodes_;
   std::int32_t free_nodes_ = -1;
