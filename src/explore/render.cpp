@@ -156,7 +156,9 @@ std::string result::summary() const {
     case verdict::sampled: return "SAMPLED " + counted(traces, "schedule");
     case verdict::failed: break;
   }
-  std::string text = "FAILED: " + failure->message;
+  std::string text =
+      failure->kind == failure_kind::invariant ? "FAILED, required was: " : "FAILED: ";
+  text += failure->message;
   if (failing > 1) {
     text += " (" + std::to_string(failing) + " of " + counted(traces, "trace") + ")";
   }
