@@ -56,6 +56,7 @@ class footprint_table {
     return std::find(set.begin(), set.end(), a) != set.end();
   }
 
+  // Of a step that touches a, and a later one that touches b.
   [[nodiscard]] std::uint8_t relate(footprint a, footprint b) {
     if (a >= side_ || b >= side_) {
       if (sets_.size() > side_max) {
@@ -66,7 +67,6 @@ class footprint_table {
     std::uint8_t& known = matrix_[a * side_ + b];
     if (known == 0) {
       known = static_cast<std::uint8_t>(compute(a, b) | 0x80U);
-      matrix_[b * side_ + a] = known;
     }
     return known & 0x7FU;
   }

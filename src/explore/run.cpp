@@ -439,9 +439,10 @@ void run::grant(actor& a) noexcept {
     if (options_.starvation_bound != 0) {
       pass_over(a, object);
     }
-  } else {
-    a.announced_.add(static_cast<std::uint16_t>(objects::wait + a.id_), access_kind::read);
   }
+  // Whether it had to wait or not: which of the two, a release that commutes with its request
+  // decides.
+  a.announced_.add(static_cast<std::uint16_t>(objects::wait + a.id_), access_kind::read);
   announce_common(a);
 }
 

@@ -162,7 +162,7 @@ void search::hash_step(const executed_step& e) {
     const auto& counts = place_of(x.object);
     std::uint64_t before = 0;
     for (unsigned kind = 1; kind != 8; ++kind) {  // all but reads
-      if ((relation(x.kind, static_cast<access_kind>(kind)) & (races | lock_race)) != 0) {
+      if ((conflict(x.kind, static_cast<access_kind>(kind)) & (races | lock_race)) != 0) {
         before += counts[kind];
       }
     }
@@ -586,9 +586,9 @@ void search::races_of(std::size_t number) {
     if ((how & dependent) == 0 || happens_before(e, c)) {
       continue;
     }
-    if ((how & (races | lock_race)) == 0 || is_ordered(e, self)) {
+    if (is_ordered(e, self)) {
       join(c, e.clock, actors);
-    } else if ((how & races) != 0) {
+    } else if ((how & lock_race) == 0) {
       others = true;
     }
   }
@@ -607,7 +607,7 @@ void search::races_of(std::size_t number) {
     for (std::size_t i = number; i-- != 0;) {
       const executed_step& e = steps_[i];
       if (e.who.actor != self.who.actor && !happens_before(e, c) &&
-          (footprints_.relate(e.touched, self.touched) & races) != 0) {
+          (footprints_.relate(e.touched, self.touched) & (dependent | lock_race)) == dependent) {
         join(c, e.clock, actors);
         reverse(i, number, last);
       }

@@ -42,28 +42,36 @@ inline constexpr std::uint8_t races = 2;
 inline constexpr std::uint8_t lock_race = 4;  // a race of two acquires
 inline constexpr std::uint8_t ordered = 8;    // one makes the other possible
 
-constexpr std::uint8_t relation(access_kind a, access_kind b) noexcept {
+// Without regard to which of the two is first.
+constexpr std::uint8_t conflict(access_kind a, access_kind b) noexcept {
   using enum access_kind;
   if (a > b) {
-    return relation(b, a);
-  }
-  if (b == order || b == everything) {
-    return dependent | ordered;
+    return conflict(b, a);
   }
   switch (a) {
     case read: return b == read || b == grant ? independent : dependent | races;
     case write: return dependent | races;
     case request: return b == request || b == acquire ? dependent | races : independent;
     case acquire: return dependent | lock_race;
-    default: return dependent | ordered;  // grants and releases
+    default: return dependent;  // grants and releases
   }
 }
 
-constexpr std::uint8_t relation(access a, access b) noexcept {
-  if (a.kind == access_kind::everything || b.kind == access_kind::everything) {
+// Of an access and a later one. Only a release that comes first makes a grant possible; that a
+// grant comes before a release of the same lock may be as chance would have it.
+constexpr std::uint8_t relation(access first, access second) noexcept {
+  using enum access_kind;
+  if (first.kind == everything || second.kind == everything) {
     return dependent | ordered;
   }
-  return a.object == b.object ? relation(a.kind, b.kind) : independent;
+  if (first.object != second.object) {
+    return independent;
+  }
+  if (second.kind == order ||
+      (first.kind == release && (second.kind == grant || second.kind == acquire))) {
+    return dependent | ordered;
+  }
+  return conflict(first.kind, second.kind);
 }
 
 // The numbers of objects.
