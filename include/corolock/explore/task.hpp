@@ -9,11 +9,16 @@
 //   sleep_for(d)   a suspension until the virtual clock has gone on by d
 //   choose(n)      one of 0 .. n-1: the explorer tries them all
 
-#include <corolock/async_mutex.hpp>
+#include <corolock/async_condition.hpp>
 #include <corolock/explore/detail/run.hpp>
+#include <corolock/guarded.hpp>
 
+#include <concepts>
 #include <coroutine>
+#include <cstddef>
 #include <exception>
+#include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -25,16 +30,57 @@ class [[nodiscard("a task does nothing until it is spawned or awaited")]] task;
 
 namespace detail {
 
-// The word for a wait in a trace, and whether it is a lock of which one task is the owner.
+// How a trace tells of a wait, and whether it is for a lock of which one task is the owner.
+//
+//   verb   when it begins: "lock users lock"
+//   back   when the task goes on after having waited: "has users lock"
 template <class Awaiter>
 struct wait_traits {
   static constexpr const char* verb = "wait for";
+  static constexpr const char* back = "goes on after";
   static constexpr bool is_lock = false;
 };
 template <class Mutex>
 struct wait_traits<corolock::detail::lock_awaiter<Mutex>> {
   static constexpr const char* verb = "lock";
+  static constexpr const char* back = "has";
   static constexpr bool is_lock = true;
+};
+template <class P, class W>
+struct wait_traits<corolock::detail::wait_awaiter<P, W>> {
+  static constexpr bool has_units = requires(P& p) { p.async_acquire(); };
+  static constexpr bool has_parties = requires(P& p) { p.async_arrive_and_wait(); };
+  static constexpr bool has_readers = requires { typename P::shared_waiter_type; };
+  static constexpr bool has_owner =
+      requires { typename P::guard_type; } && !has_units && !requires { typename P::mutex_type; };
+
+  static constexpr const char* verb_of_lock() noexcept {
+    if constexpr (has_readers) {
+      return std::is_same_v<W, typename P::shared_waiter_type> ? "lock shared" : "lock";
+    } else {
+      return "lock";
+    }
+  }
+
+  static constexpr const char* verb = has_owner     ? verb_of_lock()
+                                      : has_units   ? "acquire"
+                                      : has_parties ? "arrive at"
+                                                    : "wait for";
+  static constexpr const char* back = has_owner || has_units ? "has" : "goes on after";
+  static constexpr bool is_lock = false;
+};
+template <class P, class W>
+struct wait_traits<corolock::detail::stoppable_awaiter<P, W>>
+    : wait_traits<corolock::detail::wait_awaiter<P, W>> {};
+template <class Awaiter>
+struct wait_traits<corolock::detail::awaiter_on<Awaiter>> : wait_traits<Awaiter> {
+  static constexpr bool is_lock = false;
+};
+template <class Awaiter>
+struct wait_traits<corolock::detail::predicate_awaiter<Awaiter>> : wait_traits<Awaiter> {};
+template <class Guarded, class Awaiter>
+struct wait_traits<corolock::detail::guarded_awaiter<Guarded, Awaiter>> : wait_traits<Awaiter> {
+  static constexpr bool is_lock = false;
 };
 
 /// The executor of every task: a grant makes it ready, and the search decides when it goes on.
@@ -95,12 +141,38 @@ class announced_wait {
     a.act_context_ = this;
   }
 
+  ~announced_wait() {
+    if (gone_ != nullptr) {
+      *gone_ = true;
+    }
+  }
+
   decltype(auto) await_resume() {
     throw_if_told(*actor_);
-    return awaiter_.await_resume();
+    using result = decltype(awaiter_.await_resume());
+    if constexpr (is_outcome<result>) {
+      result ended = awaiter_.await_resume();
+      if (!ended.has_value()) {
+        note(traits::verb, ": " + make_error_code(ended.error()).message());
+      } else if (waited_) {
+        note(traits::back, "");
+      }
+      return ended;
+    } else {
+      if (waited_) {
+        note(traits::back, "");
+      }
+      return awaiter_.await_resume();
+    }
   }
 
  private:
+  template <class Result>
+  static constexpr bool is_outcome = requires(Result& r) {
+    { r.error() } -> std::same_as<errc>;
+    r.has_value();
+  };
+
   template <class Promise>
   static bool begin(actor& a) {
     auto& self = *static_cast<announced_wait*>(a.act_context_);
@@ -108,10 +180,46 @@ class announced_wait {
     r.own_words(&self.awaiter_, sizeof(self.awaiter_),
                 static_cast<std::uint16_t>(objects::wait + a.id_));
     a.state_ = actor_state::waiting;
+    const std::size_t notes = r.events().size();
+    bool gone = false;  // if it is no wait of corolock's, the task may run on inside of it
+    self.gone_ = &gone;
     if (!self.suspend(std::coroutine_handle<Promise>::from_address(a.resume_.address()))) {
       r.grant(a);
     }
+    if (gone) {
+      return false;
+    }
+    self.gone_ = nullptr;
+    self.waited_ = a.state_ == actor_state::waiting;
+    if constexpr (!traits::is_lock) {
+      a.object_ = first_object(r);
+    }
+    if (r.tracing() && r.find_object(a.object_) != nullptr) {
+      // In front of what the wait has brought about.
+      r.events().insert(r.events().begin() + static_cast<std::ptrdiff_t>(notes),
+                        {r.step_count(), a.id_,
+                         std::string(traits::verb) + " " + r.object_name(a.object_) +
+                             (self.waited_ ? " (waits)" : ""),
+                         self.where_});
+    }
     return false;
+  }
+
+  void note(const char* what, std::string_view more) const {
+    run& r = *current_run;
+    if (r.tracing() && r.find_object(actor_->object_) != nullptr) {
+      r.note(std::string(what) + " " + r.object_name(actor_->object_) + std::string(more), where_);
+    }
+  }
+
+  // What it waits for is what it has touched first, of the things that have a name.
+  static std::uint16_t first_object(run& r) noexcept {
+    for (const access& known : r.accesses()) {
+      if (const named_object* o = r.find_object(known.object); o != nullptr && !o->is_shared) {
+        return known.object;
+      }
+    }
+    return objects::elsewhere;
   }
 
   template <class Promise>
@@ -148,6 +256,8 @@ class announced_wait {
   awaiter awaiter_;
   std::source_location where_;
   actor* actor_ = nullptr;
+  bool* gone_ = nullptr;
+  bool waited_ = false;
 };
 
 // co_await of an operation of the explorer's own: announce; do it and run on in one step.
