@@ -81,6 +81,7 @@ void run::build() {
   woken_ = 0;
   budget_ = {0, options_.cancellations, options_.destructions, options_.exceptions, 0};
   now_ = {};
+  attached_ = nullptr;  // of a run that was left behind: lost with it
   accesses_.clear();
   objects_.clear();
   finals_.clear();
@@ -464,6 +465,7 @@ void run::post(actor& a, resumption r) noexcept {
   grant(a);
   a.posted_ = r;
   a.act_ = [](actor& self) {
+    self.state_ = actor_state::waiting;  // a predicate that does not hold makes it wait again
     std::exchange(self.posted_, resumption())();
     return false;
   };
@@ -572,6 +574,7 @@ void run::conclude() {
     for (const callable& c : finals_) {
       c.call(c.object);
     }
+    delete std::exchange(attached_, nullptr);
     while (!destroyed_at_end_.empty()) {
       const destroyed_at_end d = destroyed_at_end_.back();
       destroyed_at_end_.pop_back();
@@ -595,6 +598,7 @@ void run::end() {
           std::exchange(a.root_, nullptr).destroy();
         }
       }
+      delete std::exchange(attached_, nullptr);
       while (!destroyed_at_end_.empty()) {
         const destroyed_at_end d = destroyed_at_end_.back();
         destroyed_at_end_.pop_back();
