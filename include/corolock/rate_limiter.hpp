@@ -9,6 +9,7 @@
 
 #include <corolock/async_mutex.hpp>
 #include <corolock/detail/awaiter.hpp>
+#include <corolock/detail/clock.hpp>
 #include <corolock/diagnostics.hpp>
 
 #include <algorithm>
@@ -348,9 +349,9 @@ class basic_rate_limiter {
   [[no_unique_address]] Diagnostics diagnostics_;
 };
 
-template <class Clock = std::chrono::steady_clock>
+template <class Clock = detail::steady_clock>
 using rate_limiter = basic_rate_limiter<Clock, multi_threaded>;
-template <class Clock = std::chrono::steady_clock>
+template <class Clock = detail::steady_clock>
 using local_rate_limiter = basic_rate_limiter<Clock, single_threaded>;
 
 namespace detail {

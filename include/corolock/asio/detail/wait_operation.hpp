@@ -29,6 +29,7 @@
 #include <corolock/asio/error.hpp>
 #include <corolock/asio/timer.hpp>
 #include <corolock/detail/awaiter.hpp>
+#include <corolock/detail/clock.hpp>
 
 #include <boost/asio/associated_allocator.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
@@ -88,7 +89,7 @@ typename Clock::time_point saturated_cast(std::chrono::time_point<Clock, Duratio
 struct no_deadline {};
 template <class Duration>
 struct deadline_after {
-  using clock = std::chrono::steady_clock;
+  using clock = corolock::detail::steady_clock;
   Duration limit;
   clock::time_point time_point() const { return saturated_add<clock>(clock::now(), limit); }
 };

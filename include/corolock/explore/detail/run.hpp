@@ -179,6 +179,12 @@ struct run_options {
   unsigned starvation_bound = 0;
 };
 
+// What a front end adds to a run: destroyed before what the body made.
+class attachment {
+ public:
+  virtual ~attachment() = default;
+};
+
 class run {
  public:
   using body_function = void (*)(void* body, world& w);
@@ -315,6 +321,9 @@ class run {
   void enter_scope(corolock::detail::lock_operation what, const void* lock) noexcept;
   void leave_scope() noexcept { in_scope_ = false; }
 
+  [[nodiscard]] attachment* attached() const noexcept { return attached_; }
+  void attach(attachment& a) noexcept { attached_ = &a; }
+
   void add_final(callable c) { finals_.push_back(c); }
   void add_invariant(callable c) { invariants_.push_back(c); }
 
@@ -361,6 +370,7 @@ class run {
   bool rebuild_ = false;
   std::array<unsigned, 5> budget_{};
   virtual_clock::time_point now_{};
+  attachment* attached_ = nullptr;
   std::vector<access> accesses_;
   std::vector<named_object> objects_;
   std::vector<callable> finals_;
