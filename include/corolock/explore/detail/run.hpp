@@ -110,7 +110,7 @@ struct actor {
 
   // What is announced.
   small_footprint announced_;
-  std::uint64_t site_ = 0;  // where it goes on: a key, the same in every run
+  std::uint64_t site_ = 0;  // where it goes on, and with what: a key, the same in every run
   const char* verb_ = "";
   std::uint16_t object_ = objects::elsewhere;
   std::source_location where_;
@@ -130,7 +130,8 @@ struct actor {
     object_ = object;
     where_ = where;
     site_ = (reinterpret_cast<std::uintptr_t>(where.file_name()) << 24) ^
-            (std::uint64_t{where.line()} << 9) ^ (std::uint64_t{where.column()} << 1);
+            (std::uint64_t{where.line()} << 9) ^ (std::uint64_t{where.column()} << 1) ^
+            (std::uint64_t{object} << 48);
     announced_.size = 0;
     alternatives_ = 1;
     granted_ = false;
