@@ -14,11 +14,13 @@ find_package(Boost ${COROLOCK_BOOST_VERSION} REQUIRED COMPONENTS context GLOBAL)
 set(COROLOCK_TEST_PREFIX "" CACHE STRING "What the name of every test begins with")
 
 # One executable of all FOLDER/*.test.cpp and FOLDER/*.explore.cpp, each of its cases a test of ctest; nothing at all while
-# the folder has none. ASIO: the tests include Boost.Asio, precompiled.
+# the folder has none. ASIO: the tests include Boost.Asio, precompiled. SLOW_TIMEOUT: the suite Slow
+# has this limit, and the label `slow` instead, by which `./dev test` leaves it out.
 #
-#   corolock_add_tests(NAME FOLDER folder [ASIO] [LIBRARIES lib...] [LABELS label...] [TIMEOUT s])
+#   corolock_add_tests(NAME FOLDER folder [ASIO] [LIBRARIES lib...] [LABELS label...] [TIMEOUT s]
+#                      [SLOW_TIMEOUT s])
 function(corolock_add_tests NAME)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "ASIO" "FOLDER;TIMEOUT" "LIBRARIES;LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "ASIO" "FOLDER;TIMEOUT;SLOW_TIMEOUT" "LIBRARIES;LABELS")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_FOLDER)
     message(FATAL_ERROR "corolock_add_tests(${NAME}): bad arguments: ${arg_UNPARSED_ARGUMENTS}")
   endif()
@@ -41,10 +43,16 @@ function(corolock_add_tests NAME)
   set_target_properties(${NAME} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests/bin")
   set_property(GLOBAL APPEND PROPERTY COROLOCK_TEST_EXECUTABLES ${NAME})
-  gtest_discover_tests(${NAME}
+  set(discovery
     TEST_PREFIX "${COROLOCK_TEST_PREFIX}"
     DISCOVERY_MODE PRE_TEST
-    DISCOVERY_TIMEOUT 60
+    DISCOVERY_TIMEOUT 60)
+  if(arg_SLOW_TIMEOUT)
+    gtest_discover_tests(${NAME} ${discovery} TEST_FILTER "Slow.*" TEST_LIST ${NAME}_slow
+      PROPERTIES LABELS slow TIMEOUT ${arg_SLOW_TIMEOUT})
+    list(APPEND discovery TEST_FILTER "-Slow.*")
+  endif()
+  gtest_discover_tests(${NAME} ${discovery}
     PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
 endfunction()
 
