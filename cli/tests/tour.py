@@ -86,19 +86,28 @@ class Tour(unittest.TestCase):
         self.assertEqual([plain.sub("", l) for l in lines], [plain.sub("", l) for l in again])
         return lines
 
-    def test_both_interleavings_are_recorded(self):
+    def test_the_losing_schedule_is_shown_and_the_lock_verified(self):
         lines = run("tour").stdout.splitlines()
         without, with_lock = (lines.index(f"{w} the lock: {n}") for w, n in
                               (("without", 11), ("with", 12)))
-        self.assertEqual(sum("reads 10" in line for line in lines[:without]), 2)
-        self.assertEqual(sum("reads 10" in line for line in lines[without:with_lock]), 1)
-        self.assertEqual(sum("reads 11" in line for line in lines[without:with_lock]), 1)
+        table = [line for line in lines[:without] if " | " in line]
+        self.assertRegex(table[0], r"step \| task\[1\] +\| task\[2\]")
+        self.assertEqual(sum("read users → 10  explored.cpp:" in line for line in table), 2)
+        self.assertEqual(sum("write users → 11  explored.cpp:" in line for line in table), 2)
+        self.assertTrue(any(line.strip().endswith("needs a lock") for line in lines[:without]))
+        between = lines[without:with_lock]
+        self.assertEqual(len([l for l in between if re.search(r"VERIFIED all \d+ traces", l)]), 1)
+
+    def test_the_repository_creates_the_agent_twice_without_the_lock(self):
+        text = run("tour").stdout
+        where = text[text.index("2. Where"):text.index("3. When")]
+        self.assertEqual(where.count("is told: created"), 2)
+        self.assertEqual(len(re.findall(r"VERIFIED all \d+ traces", where)), 1)
 
     def test_the_same_section_is_atomic_while_nothing_is_awaited_in_it(self):
         lines = run("tour").stdout.splitlines()
-        when = [line.split(":")[-1].strip() for line in lines if " in between: " in line]
-        self.assertEqual(
-            when, ["1 created, 999 refused", "1000 created, 0 refused", "1 created, 999 refused"])
+        when = [line.split(":", 1)[1].split()[0] for line in lines if " in between: " in line]
+        self.assertEqual(when, ["VERIFIED", "FAILED,", "VERIFIED"])
 
     def test_costs_are_measured(self):
         figures = re.findall(r"^ +(.*?)  +([0-9.]+) ns  \+- ([0-9.]+)$", run("tour").stdout, re.M)
@@ -165,23 +174,35 @@ class Tour(unittest.TestCase):
         text = "\n".join(self.check_tour(done, "1 created, 0 refused, 1 skipped"))
         self.assertIn("line 2 skipped: is longer than 262144 bytes", text)
 
-    def test_a_missing_part_of_the_program_is_an_error(self):
-        alone = shutil.copy(PROGRAM, self.folder)
-        done = run("tour", SAMPLE, program=alone)
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("corolock-timings cannot be started: No such file", done.stderr)
-        self.check_error(run("tour", program=alone), "agents.jsonl: No such file or directory")
+    def parts(self, but):
+        """A copy of the program, without that part of it."""
+        for part in {"corolock-explored", "corolock-timings"} - {but}:
+            (self.folder / part).symlink_to(pathlib.Path(PROGRAM).resolve().with_name(part))
+        return shutil.copy(PROGRAM, self.folder)
 
-    def test_timings_that_fail_are_an_error(self):
-        alone = shutil.copy(PROGRAM, self.folder)
-        timings = self.folder / "corolock-timings"
-        for script, message in (("exit 3", "did not end well"),
-                                ("echo nonsense", "printed something else than timings")):
-            timings.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
-            timings.chmod(0o755)
+    def test_a_missing_part_of_the_program_is_an_error(self):
+        for part in ("corolock-timings", "corolock-explored"):
+            alone = self.parts(but=part)
             done = run("tour", SAMPLE, program=alone)
             self.assertEqual(done.returncode, 1)
-            self.assertIn(message, done.stderr)
+            self.assertIn(f"{part} cannot be started: No such file", done.stderr)
+            self.check_error(run("tour", program=alone), "agents.jsonl: No such file or directory")
+            for name in ("corolock-timings", "corolock-explored"):
+                (self.folder / name).unlink(missing_ok=True)
+
+    def test_a_part_of_the_program_that_fails_is_an_error(self):
+        for part, message in (("corolock-timings", "printed something else than timings"),
+                              ("corolock-explored", "printed something else than a verdict")):
+            alone = self.parts(but=part)
+            stub = self.folder / part
+            for script, expected in (("exit 3", "did not end well"), ("echo nonsense", message)):
+                stub.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+                stub.chmod(0o755)
+                done = run("tour", SAMPLE, program=alone)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(expected, done.stderr)
+            for name in ("corolock-timings", "corolock-explored"):
+                (self.folder / name).unlink(missing_ok=True)
 
     def test_output_that_cannot_be_written_is_an_error(self):
         with open("/dev/full", "w", encoding="utf-8") as full:

@@ -13,11 +13,9 @@ namespace corolock_cli {
 namespace {
 
 constexpr std::size_t width = 94;
-constexpr std::size_t column_width = 30;
 
 constexpr std::string_view bold = "\033[1m";
 constexpr std::string_view green = "\033[1;32m";
-constexpr std::string_view dim = "\033[2m";
 constexpr std::string_view plain = "\033[0m";
 
 bool is_set(const char* variable) {
@@ -70,7 +68,11 @@ void page::paragraph(std::string_view text) {
 
 void page::items(const std::vector<std::string>& texts) {
   for (const std::string& text : texts) {
-    put_in_lines(text, 6, 8);
+    if (text.size() + 6 <= width) {
+      put("      " + text + "\n");
+    } else {
+      put_in_lines(text, 6, 8);
+    }
   }
   put("\n");
 }
@@ -84,30 +86,6 @@ void page::block(const std::vector<std::string>& lines) {
 
 void page::result(std::string_view line) {
   put_styled(green, line);
-  put("\n");
-}
-
-void page::interleaving(const std::vector<event>& events, std::size_t tasks) {
-  const auto row = [](const std::vector<std::string>& cells) {
-    std::string line = "     ";
-    for (const std::string& cell : cells) {
-      line += ' ' + cell + std::string(column_width - std::min(column_width, cell.size()), ' ');
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    return line;
-  };
-  std::vector<std::string> names;
-  names.reserve(tasks);
-  for (std::size_t task = 0; task < tasks; ++task) {
-    names.push_back(std::string("task ") + static_cast<char>('A' + task));
-  }
-  put_styled(dim, row(names));
-  put_styled(dim, row(std::vector<std::string>(tasks, std::string(column_width - 2, '-'))));
-  for (const event& one : events) {
-    std::vector<std::string> cells(tasks);
-    cells[one.task] = one.what;
-    put(row(cells) + "\n");
-  }
   put("\n");
 }
 

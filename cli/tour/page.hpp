@@ -11,12 +11,6 @@
 
 namespace corolock_cli {
 
-/// What one task did, as it was recorded.
-struct event {
-  std::size_t task;  ///< 0, 1, ...
-  std::string what;
-};
-
 class page {
  public:
   /// On standard output.
@@ -25,14 +19,12 @@ class page {
   void heading(std::string_view text);
   /// Text, set in lines; an empty line follows.
   void paragraph(std::string_view text);
-  /// Texts, each set in lines of its own; an empty line follows.
+  /// Texts, each as it is or, if it is too long, set in lines; an empty line follows.
   void items(const std::vector<std::string>& texts);
   /// Lines as they are, indented; an empty line follows.
   void block(const std::vector<std::string>& lines);
   /// A line that a script can check: on a line of its own, from its beginning.
   void result(std::string_view line);
-  /// One column per task, one line per event, in the order in which they happened.
-  void interleaving(const std::vector<event>& events, std::size_t tasks);
 
  private:
   void put(std::string_view text);

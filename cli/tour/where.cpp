@@ -3,6 +3,7 @@
 
 // Where: around the whole of check, lookup and store; on the marketplace's repository.
 
+#include "tour/exploration.hpp"
 #include "tour/rethrow.hpp"
 #include "tour/storm.hpp"
 #include "tour/tour.hpp"
@@ -159,15 +160,20 @@ void show_where(page& out, const agents_file& agents) {
   out.block({"check that nobody has this base_url",
              "co_await lookup(profile);   // slow, here 20 ms: other tasks run",
              "store the profile"});
-  out.paragraph(std::to_string(storm_size) + " tasks register the agent of line " +
-                std::to_string(first.line) + " of " + agents.name + ", " +
-                shown(first.profile.base_url, 50) + ", at the same time. First without a lock:");
+  out.paragraph("Two tasks register the agent of line " + std::to_string(first.line) + " of " +
+                agents.name + ", " + shown(first.profile.base_url, 50) +
+                ", at the same time. Without a lock the explorer finds:");
+  explore({"register", "unlocked", "lookup", first.profile.base_url}).show_failure(out);
+  out.paragraph("Outside the explorer, " + std::to_string(storm_size) +
+                " such tasks, without a lock:");
   const measured_storm without = run_storm<unlocked>(first.profile);
   out.result(without.result.text());
   out.paragraph("That makes " + std::to_string(without.result.stored - 1) + " duplicates and " +
                 lookups_text(without) +
                 ": all tasks made their check before the first one stored. Now with a lock, held "
-                "from the check until the profile is stored:");
+                "from the check until the profile is stored. The explorer, and then the " +
+                std::to_string(storm_size) + " tasks:");
+  out.block({explore({"register", "locked", "lookup", first.profile.base_url}).verdict});
   const measured_storm with = run_storm<locked>(first.profile);
   out.result(with.result.text());
   out.paragraph("That took " + lookups_text(with) +

@@ -3,8 +3,8 @@
 #pragma once
 
 // corolock::asio::timer: the timer that all time on Asio goes through, so that the schedule
-// explorer can put a virtual one in its place (explore/asio/timer.hpp). Code that runs in both takes
-// the time from timer::clock_type.
+// explorer can put a virtual one in its place (explore/asio/timer.hpp). Code that runs in both asks
+// timer::clock_type for the time.
 
 #include <corolock/detail/clock.hpp>
 
