@@ -119,6 +119,7 @@ bool begin_wait(P& p, W& n) noexcept {
   } else {
     using threading = typename P::threading;
     wake_list<threading> woken;
+    n.link_ = 0;  // on no list: a task that need not wait may still be destroyed before it goes on
     auto& queue = core_access::queue(p);
     queue_word w = queue.open();
     wait_status s = n.status_;
