@@ -814,6 +814,7 @@ bool search::optimal() {
       }
       if (first_time || !frames_[d].expanded) {
         if (!take_next(d, enabled)) {
+          depth_ = d;  // what was left to explore here cannot happen
           cut = true;
           break;
         }
