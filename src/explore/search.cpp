@@ -734,27 +734,10 @@ bool search::take_next(std::size_t depth, std::uint64_t enabled) {
   const unsigned outcomes = run_.at(who.actor).alternatives_;
   if (outcomes > 1 && !f.expanded) {  // every outcome is explored
     f.expanded = true;
-    std::int32_t last = f.tree;
-    std::uint64_t have[4] = {};
-    const auto mark = [&have](unsigned c) { have[c / 64] |= bit(c % 64); };
-    for (std::int32_t n = f.tree; n >= 0; n = nodes_[static_cast<std::size_t>(n)].next) {
-      last = n;
-      if (nodes_[static_cast<std::size_t>(n)].what.who.actor == who.actor) {
-        mark(nodes_[static_cast<std::size_t>(n)].what.who.choice);
-      }
-    }
-    for (const element& q : f.sleep) {
-      if (q.who.actor == who.actor) {
-        mark(q.who.choice);
-      }
-    }
+    const footprint touched = predict(run_.at(who.actor));
     for (unsigned c = 0; c != outcomes; ++c) {
-      if ((have[c / 64] & bit(c % 64)) == 0) {
-        const std::int32_t n =
-            new_node({{who.actor, static_cast<std::uint8_t>(c)}, predict(run_.at(who.actor))});
-        nodes_[static_cast<std::size_t>(last)].next = n;
-        last = n;
-      }
+      branch_.assign(1, {{who.actor, static_cast<std::uint8_t>(c)}, touched});
+      add_branch(f, branch_);
     }
   }
   return true;
