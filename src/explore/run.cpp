@@ -619,8 +619,9 @@ void run::report_deadlock() {
     if (a.kind_ != actor_kind::task || a.state_ == actor_state::finished) {
       continue;
     }
-    std::string line =
-        actor_name(id) + " waits for " + object_name(a.object_) + " at " + location(a.where_);
+    const std::string where = location(a.where_);
+    std::string line = actor_name(id) + " waits for " + object_name(a.object_) +
+                       (where.empty() ? "" : " at " + where);
     if (const named_object* o = find_object(a.object_); o != nullptr && o->owner >= 0) {
       waits_for_owner = true;
       line += ", held by " + actor_name(static_cast<unsigned>(o->owner)) + " since " +
