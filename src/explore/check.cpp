@@ -57,7 +57,14 @@ class checker {
         case search_method::pct: search_.sample(sampled_runs(), true); break;
         case search_method::naive: complete = search_.depth_first(false); break;
         case search_method::sleep_sets: complete = search_.depth_first(true); break;
-        default: complete = search_.optimal(); break;
+        default:
+          complete = !run_.needs_sleep_sets() && search_.optimal();
+          if (run_.needs_sleep_sets()) {
+            result_.traces = 0;
+            result_.failing = 0;
+            complete = search_.depth_first(true);
+          }
+          break;
       }
     }
     result_.runs = search_.runs;
@@ -111,6 +118,11 @@ class checker {
   bool on_leaf(search& s) {
     const bool failed = run_.failure().has_value();
     if (!warming_up_) {
+      if (counted_since_ != s.restarts) {  // the search began again, and comes to all of them again
+        counted_since_ = s.restarts;
+        result_.traces = 0;
+        result_.failing = 0;
+      }
       ++result_.traces;
       result_.failing += failed ? 1 : 0;
       if (options_.on_run) {
@@ -158,6 +170,7 @@ class checker {
   advice_collector advice_;
   std::vector<schedule> failing_;
   bool warming_up_ = false;
+  std::uint64_t counted_since_ = 0;  // how many restarts there were
   std::chrono::steady_clock::time_point next_progress_ =
       std::chrono::steady_clock::now() + std::chrono::seconds(1);
 };

@@ -1,34 +1,24 @@
 // SPDX-License-Identifier: BSL-1.0
 // Copyright (c) 2026 the corolock developers
 
-// Tasks of Boost.Asio in the explorer: what is found, and what is verified.
+// Tasks of Boost.Asio that share one count, with a mutex and without.
 
 #include <corolock/explore/asio.hpp>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/awaitable.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/strand.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
-#include <stdexcept>
-#include <string>
-#include <tuple>
-#include <variant>
-
 namespace {
 
 using namespace corolock;
-using namespace std::chrono_literals;
 using boost::asio::awaitable;
 using boost::asio::use_awaitable;
 using ::testing::HasSubstr;
 
-// `count` tasks count one user each. With the lock, or without.
+// `count` tasks count one user each.
 auto adders(unsigned count, bool locked, explore::spawn_options o = {}) {
   return [=](explore::world& w) {
     auto& users = w.shared<int>("users", 10);
@@ -51,23 +41,139 @@ auto adders(unsigned count, bool locked, explore::spawn_options o = {}) {
   };
 }
 
-TEST(AsioMutex, WithoutItAnUpdateIsLost) {
+TEST(ExploreAsioMutex, WithoutItAnUpdateIsLost) {
   const explore::result r = explore::check(adders(2, false));
   ASSERT_TRUE(r.failure);
-  EXPECT_EQ(r.failure->message, "every user is counted");
+  EXPECT_EQ(r.failure->kind, explore::failure_kind::invariant);
   EXPECT_EQ(r.failure->preemptions, 1U);
+  EXPECT_EQ(r.failure->steps, 4U);
   EXPECT_THAT(r.text(), HasSubstr("users: several tasks, written, read and written in different"));
-  std::cout << r;
+  EXPECT_THAT(r.text(), HasSubstr("write users → 11  mutex.explore.cpp:"));
 }
 
-TEST(AsioMutex, WithItNoUpdateIsLost) {
+TEST(ExploreAsioMutex, WithItNoUpdateIsLost) {
   for (const unsigned count : {2U, 3U}) {
     const explore::result r = explore::check(adders(count, true));
     EXPECT_TRUE(r);
     EXPECT_EQ(r.verdict, explore::verdict::verified);
     EXPECT_EQ(r.blocked, 0U);
-    std::cout << r;
+    EXPECT_GT(r.traces, 1U);
   }
+}
+
+// All steps depend on each other, so every interleaving is a trace.
+TEST(ExploreAsioMutex, OptimalFindsAsManyTracesAsThereAreInterleavings) {
+  for (const bool locked : {false, true}) {
+    explore::options o;
+    o.count_failures = true;
+    o.method = explore::search_method::naive;
+    const explore::result all = explore::check(adders(3, locked), o);
+    o.method = explore::search_method::optimal;
+    const explore::result optimal = explore::check(adders(3, locked), o);
+    EXPECT_EQ(optimal.traces, all.traces);
+    EXPECT_EQ(optimal.failing, all.failing);
+    EXPECT_EQ(optimal.blocked, 0U);
+    EXPECT_EQ(locked, optimal.failing == 0);
+  }
+}
+
+// The known counts of the lost update: 90 interleavings, (3!)^2 traces.
+TEST(ExploreAsioMutex, OnlySharedLeavesOutWhatCannotMatter) {
+  const auto update = [](explore::spawn_options how) {
+    return [how](explore::world& w) {
+      auto& users = w.shared<int>("users", 10);
+      explore::spawn_n(
+          w, "adder", 3,
+          [&users](unsigned) -> awaitable<void> {
+            const int n = users.get();
+            co_await boost::asio::post(use_awaitable);
+            users.set(n + 1);
+          },
+          how);
+    };
+  };
+  EXPECT_EQ(explore::check(update({})).traces, 90U);
+  EXPECT_EQ(explore::check(update(explore::only_shared)).traces, 36U);
+  EXPECT_TRUE(explore::check(adders(3, true, explore::only_shared)));
+}
+
+TEST(ExploreAsioMutex, OnlySharedTasksWithNothingInCommonHaveOneTrace) {
+  const explore::result r = explore::check([](explore::world& w) {
+    explore::spawn_n(
+        w, "loner", 3,
+        [&w](unsigned) -> awaitable<void> {
+          (void)w;
+          co_await boost::asio::post(use_awaitable);
+        },
+        explore::only_shared);
+  });
+  EXPECT_EQ(r.verdict, explore::verdict::verified);
+  EXPECT_EQ(r.traces, 1U);
+}
+
+// What no shared<T> shows, the explorer cannot see; it explores every order all the same.
+TEST(ExploreAsioMutex, ALostUpdateOfAPlainVariableIsFound) {
+  const explore::result r = explore::check([](explore::world& w) {
+    auto& users = w.make<int>("users", 10);
+    explore::spawn_n(w, "adder", 2, [&users]() -> awaitable<void> {
+      const int n = users;
+      co_await boost::asio::post(use_awaitable);
+      users = n + 1;
+    });
+    w.finally([&] { w.require(users == 12, "users is 12"); });
+  });
+  ASSERT_TRUE(r.failure);
+  EXPECT_EQ(r.failure->message, "users is 12");
+}
+
+TEST(ExploreAsioMutex, TasksOfBothKindsShareIt) {
+  const explore::result r = explore::check([](explore::world& w) {
+    auto& users = w.shared<int>("users", 10);
+    auto& lock = w.make<async_mutex>("users lock");
+    w.spawn("plain", [&]() -> explore::task<> {
+      const mutex_guard guard = co_await lock.async_lock();
+      const int n = co_await users.read();
+      co_await users.write(n + 1);
+    });
+    explore::spawn(w, "on Asio", [&]() -> awaitable<void> {
+      const mutex_guard guard = co_await async_lock(lock, use_awaitable);
+      const int n = users.get();
+      co_await boost::asio::post(use_awaitable);
+      users.set(n + 1);
+    });
+    w.finally([&] { w.require(users.value() == 12, "users is 12"); });
+  });
+  EXPECT_TRUE(r);
+  EXPECT_EQ(r.verdict, explore::verdict::verified);
+}
+
+TEST(ExploreAsioMutex, ADeadlockNamesWhatEachTaskWaitsFor) {
+  const explore::result r = explore::check([](explore::world& w) {
+    auto& a = w.make<async_mutex>("a");
+    auto& b = w.make<async_mutex>("b");
+    explore::spawn(w, "one", [&]() -> awaitable<void> {
+      const mutex_guard first = co_await async_lock(a, use_awaitable);
+      co_await boost::asio::post(use_awaitable);
+      const mutex_guard second = co_await async_lock(b, use_awaitable);
+    });
+    explore::spawn(w, "two", [&]() -> awaitable<void> {
+      const mutex_guard first = co_await async_lock(b, use_awaitable);
+      co_await boost::asio::post(use_awaitable);
+      const mutex_guard second = co_await async_lock(a, use_awaitable);
+    });
+  });
+  ASSERT_TRUE(r.failure);
+  ASSERT_EQ(r.failure->waits.size(), 2U);
+  EXPECT_THAT(r.failure->waits[0], HasSubstr("one waits for b"));
+  EXPECT_THAT(r.failure->waits[1], HasSubstr("two waits for a"));
+}
+
+TEST(ExploreAsioMutex, ATokenBringsTheFailureBack) {
+  const explore::result first = explore::check(adders(2, false));
+  ASSERT_TRUE(first.failure);
+  const explore::result again = explore::replay(first.failure->token, adders(2, false));
+  ASSERT_TRUE(again.failure);
+  EXPECT_EQ(again.failure->message, first.failure->message);
 }
 
 }  // namespace

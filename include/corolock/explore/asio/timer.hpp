@@ -101,8 +101,9 @@ class timer_state {
     using executor_type = boost::asio::associated_executor_t<Handler, boost::asio::any_io_executor>;
 
    public:
-    waiting_for(Handler&& handler, const boost::asio::any_io_executor& executor)
-        : handler_(std::move(handler)),
+    template <class H>
+    waiting_for(H&& handler, const boost::asio::any_io_executor& executor)
+        : handler_(std::forward<H>(handler)),
           executor_(boost::asio::get_associated_executor(handler_, executor)) {}
     void complete(boost::system::error_code error) override {
       const executor_type executor = executor_;
