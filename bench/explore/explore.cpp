@@ -148,11 +148,11 @@ bench_case allocating(std::string name, search_method method, Body body) {
 std::vector<bench_case> all_cases() {
   using std::chrono::milliseconds;
   return {
-      sampled("random.lock3", 1e6, search_method::random, lockinc<real_lock>(3)),
-      sampled("random.lock10", 150e3, search_method::random, lockinc<real_lock>(10)),
-      sampled("pct.lock3", 0, search_method::pct, lockinc<real_lock>(3)),
+      sampled("random.lock3", 1e6, search_method::random, guarded_increments(3)),
+      sampled("random.lock10", 150e3, search_method::random, guarded_increments(10)),
+      sampled("pct.lock3", 0, search_method::pct, guarded_increments(3)),
       explored("optimal.lost_update4", 250e3, lost_update(4, nullptr, false, false)),
-      explored("optimal.lockinc5", 250e3, lockinc<real_lock>(5)),
+      explored("optimal.lockinc5", 250e3, guarded_increments(5)),
       explored("optimal.lastzero10", 0, lastzero(10)),
       explored("naive.lost_update4", 0, lost_update(4, nullptr, false, false),
                search_method::naive),
@@ -165,7 +165,7 @@ std::vector<bench_case> all_cases() {
       first_failure("first_failure.abba", abba<real_lock>(false)),
       shortest_trace("shortest_trace.lost_update", lost_update(2)),
       shortest_trace("shortest_trace.abba", abba<real_lock>(false)),
-      allocating("allocations.random", search_method::random, lockinc<real_lock>(3)),
+      allocating("allocations.random", search_method::random, guarded_increments(3)),
       allocating("allocations.optimal", search_method::optimal,
                  lost_update(5, nullptr, false, false)),
   };

@@ -58,17 +58,12 @@ class footprint_table {
 
   // Of a step that touches a, and a later one that touches b.
   [[nodiscard]] std::uint8_t relate(footprint a, footprint b) {
-    if (a >= side_ || b >= side_) {
-      if (sets_.size() > side_max) {
-        return compute(a, b);
+    if (a < side_ && b < side_) {
+      if (const std::uint8_t known = matrix_[a * side_ + b]; known != 0) {
+        return known & 0x7FU;
       }
-      grow_matrix();
     }
-    std::uint8_t& known = matrix_[a * side_ + b];
-    if (known == 0) {
-      known = static_cast<std::uint8_t>(compute(a, b) | 0x80U);
-    }
-    return known & 0x7FU;
+    return relate_first(a, b);
   }
 
   [[nodiscard]] bool depend(footprint a, footprint b) { return (relate(a, b) & dependent) != 0; }
@@ -78,6 +73,20 @@ class footprint_table {
 
   static std::uint32_t key(access a) noexcept {
     return (std::uint32_t{a.object} << 8) | static_cast<std::uint32_t>(a.kind);
+  }
+
+  // Not looked at before.
+  [[gnu::noinline]] std::uint8_t relate_first(footprint a, footprint b) {
+    if (a >= side_ || b >= side_) {
+      if (sets_.size() > side_max) {
+        return compute(a, b);
+      }
+      grow_matrix();
+    }
+    const auto known = static_cast<std::uint8_t>(compute(a, b) | 0x80U);
+    matrix_[a * side_ + b] = known;
+    matrix_[b * side_ + a] = known;
+    return known & 0x7FU;
   }
 
   [[nodiscard]] std::uint8_t compute(footprint a, footprint b) const noexcept {

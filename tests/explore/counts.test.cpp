@@ -185,6 +185,7 @@ TEST(Counts, IncrementsUnderALockHaveATraceForEveryOrder) {
     expect_traces(lockinc<textbook_lock>(n), factorial(n));
     expect_interleavings(lockinc<textbook_lock>(n), factorial(n));
     expect_traces(lockinc<real_lock>(n), factorial(n));
+    expect_traces(guarded_increments(n), factorial(n));
   }
 }
 

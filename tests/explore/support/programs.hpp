@@ -293,6 +293,22 @@ auto lockinc(unsigned n, bool copies = false) {
   };
 }
 
+// The same as a user writes it.
+inline auto guarded_increments(unsigned n) {
+  return [n](explore::world& w) {
+    auto& lock = w.make<corolock::async_mutex>("lock");
+    auto& x = w.shared<int>("x", 0);
+    for (unsigned i = 0; i != n; ++i) {
+      w.spawn("adder", [&lock, &x]() -> explore::task<> {
+        const corolock::mutex_guard guard = co_await lock.async_lock();
+        const int now = co_await x.read();
+        co_await x.write(now + 1);
+      });
+    }
+    w.finally([&w, &x, n] { w.require(x.value() == static_cast<int>(n), "every update counts"); });
+  };
+}
+
 template <class Lock>
 auto private_locks(unsigned n) {
   return [n](explore::world& w) {
