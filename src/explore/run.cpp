@@ -471,6 +471,20 @@ void run::post(actor& a, resumption r) noexcept {
   };
 }
 
+// The same for a coroutine that is a part of the task, but has no executor.
+void run::post(actor& a, const corolock::detail::waiter& n, std::uintptr_t frame) noexcept {
+  wake(a);
+  grant(a);
+  a.posted_waiter_ = &n;
+  a.posted_frame_ = frame;
+  a.act_ = [](actor& self) {
+    self.state_ = actor_state::waiting;
+    self.posted_waiter_ = nullptr;
+    corolock::detail::resume_frame(self.posted_frame_);
+    return false;
+  };
+}
+
 actor& run::arm(virtual_clock::time_point deadline, bool (*fire)(actor&), void* context,
                 std::source_location where) {
   record(objects::time, access_kind::write);
@@ -732,6 +746,35 @@ operation_scope::~operation_scope() {
   if (explore::detail::current_run != nullptr) {
     explore::detail::current_run->leave_scope();
   }
+}
+
+waiting_task::waiting_task() noexcept
+    : task_(explore::detail::threads_here == nullptr && explore::detail::current_run != nullptr &&
+                    explore::detail::current_run->in_step()
+                ? &explore::detail::current_run->current()
+                : nullptr) {}
+
+bool waiting_task::resumes(waiter& n, std::uintptr_t frame) const noexcept {
+  if (task_ == nullptr || explore::detail::current_run == nullptr ||
+      task_->kind_ != explore::detail::actor_kind::task ||
+      task_->state_ != explore::detail::actor_state::waiting) {
+    return false;
+  }
+  n.link_ = link_is_listed;
+  explore::detail::current_run->post(*task_, n, frame);
+  return true;
+}
+
+bool waiting_task::forgets(const waiter& n) const noexcept {
+  if (task_ == nullptr || task_->posted_waiter_ != &n) {
+    return false;
+  }
+  task_->posted_waiter_ = nullptr;
+  task_->act_ = nullptr;
+  if (task_->state_ == explore::detail::actor_state::ready) {
+    task_->state_ = explore::detail::actor_state::waiting;
+  }
+  return true;
 }
 
 void contract_violation(const char* message, std::source_location where) noexcept {

@@ -125,6 +125,15 @@ struct operation_scope {
   constexpr operation_scope(lock_operation, const void*) noexcept {}
 };
 
+// Which task of the explorer made a waiter; in production, nothing: what has no executor is resumed
+// by the trampoline.
+struct waiter;
+struct waiting_task {
+  static constexpr bool exists = false;
+  static constexpr bool resumes(waiter&, std::uintptr_t) noexcept { return false; }
+  static constexpr bool forgets(waiter&) noexcept { return false; }
+};
+
 }  // namespace detail
 
 #endif  // !COROLOCK_EXPLORE

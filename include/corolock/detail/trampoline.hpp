@@ -27,6 +27,11 @@ class trampoline {
  public:
   // Resumes the frame now if this is the outermost call, else when the outermost one gets to it.
   COROLOCK_ALWAYS_INLINE void run(waiter& n, std::uintptr_t frame) noexcept {
+    if constexpr (waiting_task::exists) {
+      if (n.task_.resumes(n, frame)) {
+        return;
+      }
+    }
     if (++count_ != 0) {
       append(n);
       return;
@@ -47,6 +52,11 @@ class trampoline {
     return true;
   }
   void list(waiter& n) noexcept {
+    if constexpr (waiting_task::exists) {
+      if (n.task_.resumes(n, n.frame_)) {
+        return;
+      }
+    }
     ++count_;
     append(n);
   }
@@ -68,6 +78,11 @@ class trampoline {
 
   // The waiter is listed here and its frame is about to be destroyed.
   COROLOCK_COLD void remove(waiter& n) noexcept {
+    if constexpr (waiting_task::exists) {
+      if (n.task_.forgets(n)) {
+        return;
+      }
+    }
     waiter* next = waiter_at(n.link_);
     if (head_ == &n) {
       head_ = next;

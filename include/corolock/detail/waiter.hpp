@@ -156,6 +156,7 @@ struct waiter {
   waiter* prev_;         // valid unless this is the first of its list
   std::uintptr_t
       frame_;  // coroutine to resume, tagged; 0: not suspended, the destructor's question
+  [[no_unique_address]] waiting_task task_;
 
   explicit waiter(std::uintptr_t frame = 0) noexcept : frame_(frame) {}
   waiter(const waiter&) = delete;

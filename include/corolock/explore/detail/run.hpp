@@ -122,7 +122,9 @@ struct actor {
   std::coroutine_handle<> resume_;
   std::coroutine_handle<> root_;
   resumption posted_;
-  virtual_clock::time_point deadline_;  // of a timer
+  const corolock::detail::waiter* posted_waiter_ = nullptr;  // of a coroutine without an executor,
+  std::uintptr_t posted_frame_ = 0;                          // and where it goes on
+  virtual_clock::time_point deadline_;                       // of a timer
 
   void announce(const char* verb, std::uint16_t object, std::source_location where) noexcept {
     state_ = actor_state::ready;
@@ -291,6 +293,7 @@ class run {
   /// The announced wait needs no waiting, or is over: the task can go on.
   void grant(actor& a) noexcept;
   void post(actor& a, resumption r) noexcept;
+  void post(actor& a, const corolock::detail::waiter& n, std::uintptr_t frame) noexcept;
   void wake(actor& a) noexcept {
     woken_ |= std::uint64_t{1} << a.id_;
     if (!in_scope_) {

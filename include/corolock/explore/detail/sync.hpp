@@ -23,6 +23,8 @@ COROLOCK_BEGIN
 
 namespace explore::detail {
 
+struct actor;
+
 /// What an operation does to its word.
 enum class word_operation : std::uint8_t { load, store, exchange, compare_exchange, fetch_add };
 
@@ -168,6 +170,25 @@ class [[nodiscard]] operation_scope {
   ~operation_scope();
   operation_scope(const operation_scope&) = delete;
   operation_scope& operator=(const operation_scope&) = delete;
+};
+
+/// The task in whose step a waiter was made. A coroutine without an executor, so one that is not
+/// the explorer's own but awaited by a task, is resumed in a step of that task, and not in the
+/// step of whoever granted it what it waits for.
+struct waiter;
+class waiting_task {
+ public:
+  static constexpr bool exists = true;
+
+  waiting_task() noexcept;
+  /// Instead of the trampoline: the task goes on with this frame. False: there is no such task, or
+  /// it does something else.
+  bool resumes(waiter& n, std::uintptr_t frame) const noexcept;
+  /// The frame is about to be destroyed. False: it is not one that resumes() was told of.
+  bool forgets(const waiter& n) const noexcept;
+
+ private:
+  explore::detail::actor* task_;
 };
 
 }  // namespace detail
