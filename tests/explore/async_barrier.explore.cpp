@@ -118,6 +118,19 @@ TEST(AsyncBarrierExplored, AStoppedPartyHasNotArrivedAndIndicesStayDistinct) {
   expect_verified(explore::check(one_meeting(3, true)));
 }
 
+TEST(AsyncBarrierExplored, APartyThatHasGoneAwayIsNotCounted) {
+  const auto body = [](explore::world& w) {
+    auto& b = w.make<async_barrier>("barrier", 2U);
+    w.spawn("party", [&](std::stop_token stop) -> explore::task<> {
+      const auto index = co_await b.async_arrive_and_wait(stop);
+      w.require(!index.has_value(), "it is alone");
+    });
+    w.finally([&] { w.require(b.statistics().waiters == 0, "nobody is counted"); });
+  };
+  expect_verified(explore::check(body, faults(1)));
+  expect_verified(explore::check(body, faults(0, 1)));
+}
+
 TEST(AsyncBarrierExplored, PartiesGoOnInTheOrderOfTheirArrival) {
   expect_verified(explore::check([](explore::world& w) {
     auto& b = w.make<async_barrier>("barrier", 3U);

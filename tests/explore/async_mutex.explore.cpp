@@ -59,6 +59,7 @@ TEST(AsyncMutexExplored, AStopAtAnySuspensionLosesNothing) {
   expect_verified(explore::check(lockers(2, 1)));
   expect_verified(explore::check(lockers(2, 2), faults(2)));
   expect_verified(explore::check(lockers(3, 1)));
+  expect_verified(explore::check(lockers(4, 1)));
 }
 
 TEST(AsyncMutexExplored, ADestructionAtAnySuspensionLosesNothing) {

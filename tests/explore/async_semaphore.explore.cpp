@@ -87,6 +87,39 @@ TEST(AsyncSemaphoreExplored, AnExceptionAtAnyResumptionLosesNothing) {
   expect_verified(explore::check(plain_takers(2, {1, 2, 1}), faults(0, 0, 1)));
 }
 
+// A large request at the head goes away: the small one behind it has enough, and is let in although
+// nobody releases anything before it was.
+auto small_behind_large(bool stoppable) {
+  return [stoppable](explore::world& w) {
+    auto& s = w.make<async_semaphore>("permits", 2U);
+    auto& small_was_in = w.make<async_event>("small was in");
+    w.spawn("holder", [&]() -> explore::task<> {
+      const auto granted = co_await s.async_acquire(1);
+      co_await small_was_in.async_wait();
+    });
+    if (stoppable) {
+      w.spawn("large", [&](std::stop_token stop) -> explore::task<> {
+        const auto granted = co_await s.async_acquire(2, stop);
+      });
+    } else {
+      w.spawn("large",
+              [&]() -> explore::task<> { const auto granted = co_await s.async_acquire(2); });
+    }
+    w.spawn("small", [&]() -> explore::task<> {
+      struct at_end {
+        async_event& event;
+        ~at_end() { event.set(); }
+      } const sets{small_was_in};
+      const auto granted = co_await s.async_acquire(1);
+    });
+  };
+}
+
+TEST(AsyncSemaphoreExplored, ThoseBehindAHeadThatGoesAwayAreLookedAtAgain) {
+  expect_verified(explore::check(small_behind_large(true), faults(1)));
+  expect_verified(explore::check(small_behind_large(false), faults(0, 1)));
+}
+
 auto in_order(std::size_t units, std::vector<std::size_t> weights) {
   return [units, weights = std::move(weights)](explore::world& w) {
     auto& s = w.make<async_semaphore>("permits", units);

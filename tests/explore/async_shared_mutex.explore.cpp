@@ -116,6 +116,38 @@ TEST(AsyncSharedMutexExplored, AnExceptionAtAnyResumptionLosesNothing) {
   expect_verified(explore::check(library({2, 1}), faults(0, 0, 1)));
 }
 
+// A writer at the head goes away: the reader behind it is let in although the one that reads
+// waits for it.
+auto reader_behind_writer(bool stoppable) {
+  return [stoppable](explore::world& w) {
+    auto& m = w.make<async_shared_mutex>("m");
+    auto& second_was_in = w.make<async_event>("second was in");
+    w.spawn("first reader", [&]() -> explore::task<> {
+      const shared_guard guard = co_await m.async_lock_shared();
+      co_await second_was_in.async_wait();
+    });
+    if (stoppable) {
+      w.spawn("writer", [&](std::stop_token stop) -> explore::task<> {
+        const auto guard = co_await m.async_lock(stop);
+      });
+    } else {
+      w.spawn("writer", [&]() -> explore::task<> { const auto guard = co_await m.async_lock(); });
+    }
+    w.spawn("second reader", [&]() -> explore::task<> {
+      struct at_end {
+        async_event& event;
+        ~at_end() { event.set(); }
+      } const sets{second_was_in};
+      const shared_guard guard = co_await m.async_lock_shared();
+    });
+  };
+}
+
+TEST(AsyncSharedMutexExplored, ThoseBehindAHeadThatGoesAwayAreLookedAtAgain) {
+  expect_verified(explore::check(reader_behind_writer(true), faults(1)));
+  expect_verified(explore::check(reader_behind_writer(false), faults(0, 1)));
+}
+
 TEST(AsyncSharedMutexExplored, GrantsComeInTheOrderOfTheRequests) {
   expect_verified(explore::check([](explore::world& w) {
     auto& m = w.make<async_shared_mutex>("m");
