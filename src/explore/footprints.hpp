@@ -85,7 +85,6 @@ class footprint_table {
     }
     const auto known = static_cast<std::uint8_t>(compute(a, b) | 0x80U);
     matrix_[a * side_ + b] = known;
-    matrix_[b * side_ + a] = known;
     return known & 0x7FU;
   }
 
