@@ -83,6 +83,7 @@ void run::build() {
   now_ = {};
   attached_ = nullptr;  // of a run that was left behind: lost with it
   accesses_.clear();
+  withdrawn_.clear();
   objects_.clear();
   finals_.clear();
   invariants_.clear();
@@ -117,6 +118,7 @@ void run::limit_interference() {
   for (unsigned id = 0; id != setup_count_; ++id) {
     actor& a = actors_[id];
     const auto kind = static_cast<unsigned>(a.kind_);
+    has_interference_ = has_interference_ || a.kind_ != actor_kind::task;
     if (a.kind_ != actor_kind::task && count[kind] > budget_[kind]) {
       a.announced_.add(static_cast<std::uint16_t>(objects::budget + kind), access_kind::acquire);
     }
@@ -128,6 +130,7 @@ actor& run::reset_actor(unsigned id, actor_kind kind, std::string_view name) noe
   a.kind_ = kind;
   a.state_ = actor_state::waiting;
   a.id_ = static_cast<std::uint8_t>(id);
+  a.identity_ = static_cast<std::uint16_t>(id);
   a.target_ = static_cast<std::uint8_t>(id);
   a.alternatives_ = 1;
   a.choice_ = 0;
@@ -395,6 +398,9 @@ void run::interfere(actor& a) {
         if (tracing_) {
           note("destroys " + actor_name(a.target_), {});
         }
+        if (target.state_ == actor_state::ready) {
+          withdraw(target);
+        }
         target.state_ = actor_state::finished;
         target.act_ = nullptr;
         if (target.root_) {
@@ -411,6 +417,12 @@ void run::interfere(actor& a) {
       }
       break;
     default: break;
+  }
+}
+
+void run::withdraw(const actor& a) {
+  if (current_ != nullptr) {
+    withdrawn_.push_back({step_count_, a.id_, a.site_, a.announced_});
   }
 }
 
@@ -488,6 +500,7 @@ void run::post(actor& a, const corolock::detail::waiter& n, std::uintptr_t frame
 actor& run::arm(virtual_clock::time_point deadline, bool (*fire)(actor&), void* context,
                 std::source_location where) {
   record(objects::time, access_kind::write);
+  saw_timers_ = true;
   const unsigned creator = current_ == nullptr ? 64U : current_->target_;
   auto& ids = timer_ids_[creator];
   for (std::int16_t& id : ids) {
@@ -500,9 +513,11 @@ actor& run::arm(virtual_clock::time_point deadline, bool (*fire)(actor&), void* 
     const auto number = static_cast<unsigned>(id);
     if ((timers_ & bit(number)) == 0 && number >= setup_count_) {
       actor& a = reset_actor(number, actor_kind::timer, {});
+      a.identity_ = static_cast<std::uint16_t>(64 + creator * ids.size() +
+                                               static_cast<unsigned>(&id - ids.data()));
       a.target_ = static_cast<std::uint8_t>(creator == 64 ? number : creator);
       a.announce("fire", objects::elsewhere, where);
-      a.announced_.add(objects::time, access_kind::write);
+      a.announced_.add(objects::time, access_kind::expire);
       if (!options_.adversarial_time) {
         a.announced_.add(objects::all, access_kind::everything);
       }
@@ -519,6 +534,7 @@ actor& run::arm(virtual_clock::time_point deadline, bool (*fire)(actor&), void* 
 
 void run::disarm(actor& timer) noexcept {
   record(objects::time, access_kind::write);
+  withdraw(timer);
   timers_ &= ~bit(timer.id_);
   timer.state_ = actor_state::absent;
 }
@@ -563,6 +579,7 @@ void run::abandon(failure_kind kind, std::string message) {
     std::abort();
   }
   abandoned_ = true;
+  threads_here = nullptr;  // a virtual thread is not gone back to
   std::longjmp(*way_back, 1);  // NOLINT(cert-err52-cpp)
 }
 
@@ -738,7 +755,7 @@ void task_promise_base::unhandled_exception() {
 namespace detail {
 
 operation_scope::operation_scope(lock_operation what, const void* lock) noexcept {
-  if (explore::detail::current_run != nullptr) {
+  if (explore::detail::current_run != nullptr && explore::detail::threads_here == nullptr) {
     explore::detail::current_run->enter_scope(what, lock);
   }
 }

@@ -66,19 +66,18 @@ void search::begin_run() {
   }
 }
 
-search::site& search::site_of(const actor& a) {
-  auto& sites = sites_[a.id_];
+search::site& search::site_of(unsigned actor, std::uint64_t key) {
+  auto& sites = sites_[actor];
   for (site& s : sites) {
-    if (s.key == a.site_) {
+    if (s.key == key) {
       return s;
     }
   }
-  sites.push_back({a.site_, {}, {}, 0, false});
+  sites.push_back({key, {}, {}, 0, false});
   return sites.back();
 }
 
-footprint search::predict(const actor& a, site& s) {
-  const small_footprint& now = a.announced_;
+footprint search::predict(const small_footprint& now, site& s) {
   if (s.valid && s.announced.size == now.size &&
       std::equal(now.accesses.begin(), now.accesses.begin() + now.size,
                  s.announced.accesses.begin())) {
@@ -111,9 +110,9 @@ bool search::do_step(scheduled who, std::uint64_t enabled) {
   }
   executed_step& e = steps_[length_];
   const actor& a = run_.at(who.actor);
-  site& s = site_of(a);
+  site& s = site_of(a.id_, a.site_);
   e.who = who;
-  e.touched = predict(a, s);
+  e.touched = predict(a.announced_, s);
   e.preempts = length_ != 0 && steps_[length_ - 1].who.actor != who.actor &&
                (enabled & bit(steps_[length_ - 1].who.actor)) != 0;
   const std::size_t announced = a.announced_.size;
@@ -149,10 +148,11 @@ bool search::do_step(scheduled who, std::uint64_t enabled) {
 // Of what this step did, in a form that does not depend on the order of independent steps: each
 // access with its place among the accesses that it conflicts with.
 void search::hash_step(const executed_step& e) {
-  hash_ += mix((std::uint64_t{e.who.actor} << 40) ^ (std::uint64_t{e.index} << 16) ^ e.who.choice ^
-               (std::uint64_t{1} << 60));
+  const std::uint64_t who = run_.at(e.who.actor).identity_;
+  hash_ +=
+      mix((who << 40) ^ (std::uint64_t{e.index} << 16) ^ e.who.choice ^ (std::uint64_t{1} << 60));
   const auto& touched = run_.accesses();
-  const auto place_of = [this](std::uint16_t object) -> std::array<std::uint16_t, 8>& {
+  const auto place_of = [this](std::uint16_t object) -> std::array<std::uint16_t, access_kinds>& {
     if (seen_.size() <= object) {
       seen_.resize(std::size_t{object} + 1);
     }
@@ -161,14 +161,14 @@ void search::hash_step(const executed_step& e) {
   for (const access& x : touched) {
     const auto& counts = place_of(x.object);
     std::uint64_t before = 0;
-    for (unsigned kind = 1; kind != 8; ++kind) {  // all but reads
+    for (unsigned kind = 1; kind != access_kinds; ++kind) {  // all but reads
       if ((conflict(x.kind, static_cast<access_kind>(kind)) & (races | lock_race)) != 0) {
         before += counts[kind];
       }
     }
-    hash_ += mix(mix((std::uint64_t{x.object} << 32) ^ (static_cast<std::uint64_t>(x.kind) << 24) ^
-                     e.who.actor) +
-                 (std::uint64_t{e.index} << 32) + before);
+    hash_ += mix(
+        mix((std::uint64_t{x.object} << 32) ^ (static_cast<std::uint64_t>(x.kind) << 24) ^ who) +
+        (std::uint64_t{e.index} << 32) + before);
   }
   for (const access& x : touched) {
     ++place_of(x.object)[static_cast<unsigned>(x.kind)];
@@ -592,13 +592,17 @@ void search::races_of(std::size_t number) {
       others = true;
     }
   }
-  if (locks) {  // while nothing is known of the release that let this one through
+  // While nothing is known of the release that let this one through. Timers are let through by
+  // earlier ones, which cannot be told to wait: there, what is further back can race as well.
+  if (locks) {
     vector_clock d = self.before;
     for (std::size_t i = number; i-- != 0;) {
       const executed_step& e = steps_[i];
       if (e.who.actor != self.who.actor && !happens_before(e, d) &&
           (footprints_.relate(e.touched, self.touched) & lock_race) != 0) {
-        join(d, e.clock, actors);
+        if (run_.at(self.who.actor).kind_ != actor_kind::timer) {
+          join(d, e.clock, actors);
+        }
         reverse(i, number, last);
       }
     }
@@ -630,13 +634,25 @@ void search::races_of_blocked(unsigned id) {
   }
 }
 
+// What was taken back could have been done before the step that took it back.
+void search::races_of_withdrawn(const withdrawn_operation& w, const vector_clock& before) {
+  if (!happens_before(steps_[w.step - 1], before)) {
+    reverse(w.step - 1, length_, {{w.actor, 0}, predict(w.announced, site_of(w.actor, w.site))});
+  }
+}
+
 void search::update_clocks() {
   const unsigned actors = run_.actor_count();
+  withdrawn_before_.clear();
   for (unsigned i = 0; i != actors; ++i) {
     clocks_[i].fill(0);
   }
   for (std::size_t i = 0; i != length_; ++i) {
     executed_step& e = steps_[i];
+    for (std::size_t n = withdrawn_before_.size();
+         n != run_.withdrawn().size() && run_.withdrawn()[n].step == i + 1; ++n) {
+      withdrawn_before_.push_back(clocks_[run_.withdrawn()[n].actor]);
+    }
     e.before = clocks_[e.who.actor];
     e.clock = e.before;
     for (std::size_t j = i; j-- != 0;) {
@@ -662,6 +678,9 @@ void search::find_races() {
     if (run_.at(id).state_ == actor_state::ready) {
       races_of_blocked(id);
     }
+  }
+  for (std::size_t n = 0; n != withdrawn_before_.size(); ++n) {
+    races_of_withdrawn(run_.withdrawn()[n], withdrawn_before_[n]);
   }
 }
 
@@ -748,6 +767,10 @@ bool search::back_up() {
   while (depth_ != 0) {
     frame& f = frames_[depth_ - 1];
     const std::int32_t done = f.tree;
+    if (done < 0) {  // what it was promised could not be done
+      --depth_;
+      continue;
+    }
     const node& n = nodes_[static_cast<std::size_t>(done)];
     f.sleep.push_back(n.what);
     f.tree = n.next;
@@ -814,6 +837,10 @@ bool search::optimal() {
       ++restarts;
       forget_frames();
       continue;
+    }
+    if (run_.needs_sleep_sets()) {
+      end_run();
+      return false;
     }
     bool go_on = true;
     if (cut) {

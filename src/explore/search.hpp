@@ -15,6 +15,10 @@
 // relation never changed, which is what the theory asks for.
 // (Fuzz.EveryTraceOfNaiveIsFoundOnceByOptimal)
 //
+// Timers together with interference, or with adversarial time, enable and disable each other beyond
+// what races of executed steps tell. Bodies with both are searched depth first with sleep sets, which
+// need only the dependence relation: every trace once, and some runs that are cut off.
+//
 // Of two racing steps e and e' (dependent, and nothing in between makes e' follow e) the other
 // order is explored by a branch in front of e that does what does not need e, and then e'. For
 // the acquires of a lock that is held there are two special rules: the race is tested before the
@@ -85,6 +89,7 @@ class search {
   // Each returns true if it came to its own end: nothing is left to explore.
   void sample(unsigned runs, bool pct);
   bool depth_first(bool with_sleep_sets);
+  // False also when the body needs sleep sets; then nothing it found counts.
   bool optimal();
 
   // Does the run that was done last again. The body has to do the same again; else false, and
@@ -155,9 +160,9 @@ class search {
   void end_run() { run_.end(); }
   // One step. False: it touched what it was not known to touch (which is known now).
   bool do_step(scheduled who, std::uint64_t enabled);
-  site& site_of(const actor& a);
-  footprint predict(const actor& a, site& s);
-  footprint predict(const actor& a) { return predict(a, site_of(a)); }
+  site& site_of(unsigned actor, std::uint64_t key);
+  footprint predict(const small_footprint& announced, site& s);
+  footprint predict(const actor& a) { return predict(a.announced_, site_of(a.id_, a.site_)); }
   bool learn(site& s, std::size_t announced);
   [[nodiscard]] bool is_ordered(const executed_step& a, const executed_step& b);
   void hash_step(const executed_step& e);
@@ -177,6 +182,7 @@ class search {
   void find_races();
   void races_of(std::size_t number);
   void races_of_blocked(unsigned id);
+  void races_of_withdrawn(const withdrawn_operation& w, const vector_clock& before);
   void reverse(std::size_t first, std::size_t second, const element& last);
 
   run& run_;
@@ -192,7 +198,7 @@ class search {
   bool hashing_ = false;
   bool auditing_ = false;
   std::vector<intention> intentions_;
-  std::vector<std::array<std::uint16_t, 8>> seen_;  // accesses of each object, by kind
+  std::vector<std::array<std::uint16_t, access_kinds>> seen_;  // accesses of each object, by kind
   std::vector<std::uint16_t> seen_objects_;         // those with any
 
   std::vector<node> nodes_;
@@ -200,6 +206,7 @@ class search {
   std::vector<frame> frames_;
   std::size_t depth_ = 0;
   std::vector<element> branch_;
+  std::vector<vector_clock> withdrawn_before_;  // what each withdrawn operation would have followed
   std::chrono::steady_clock::time_point deadline_;
 };
 

@@ -94,6 +94,7 @@ struct actor {
   actor_kind kind_;
   actor_state state_ = actor_state::absent;
   std::uint8_t id_;
+  std::uint16_t identity_;         // the same in every search, which the id of a timer is not
   std::uint8_t target_;            // of an interference: the task
   std::uint8_t alternatives_ = 1;  // of the announced operation: its outcomes
   std::uint8_t choice_ = 0;        // the one that was taken
@@ -139,6 +140,15 @@ struct actor {
     granted_ = false;
     enabled_ = nullptr;
   }
+};
+
+// An operation that could have been done, and was taken back by a step of somebody else: the next
+// one of a task that was destroyed, a timer that was disarmed.
+struct withdrawn_operation {
+  std::uint32_t step;  // that took it back; counts from 1
+  std::uint8_t actor;
+  std::uint64_t site;
+  small_footprint announced;
 };
 
 // What the body has made.
@@ -215,8 +225,18 @@ class run {
   [[nodiscard]] const actor& at(unsigned id) const noexcept { return actors_[id]; }
   [[nodiscard]] const std::vector<access>& accesses() const noexcept { return accesses_; }
   [[nodiscard]] std::uint64_t woken() const noexcept { return woken_; }
+  [[nodiscard]] const std::vector<withdrawn_operation>& withdrawn() const noexcept {
+    return withdrawn_;
+  }
   [[nodiscard]] const std::optional<failure_record>& failure() const noexcept { return failure_; }
   [[nodiscard]] std::uint32_t step_count() const noexcept { return step_count_; }
+  /// Time and interference disable and enable each other in ways that races do not tell: such a
+  /// body is not for the optimal search. Known once a timer was armed.
+  [[nodiscard]] bool needs_sleep_sets() const noexcept {
+    return saw_spinning_ || (saw_timers_ && (options_.adversarial_time || has_interference_));
+  }
+  /// A virtual thread waits for a word to change: the same, as it is a write that lets it go on.
+  void spins() noexcept { saw_spinning_ = true; }
   void set_tracing(bool on) noexcept { tracing_ = on; }
   [[nodiscard]] std::vector<trace_event>& events() noexcept { return events_; }
   [[nodiscard]] std::string actor_name(unsigned id) const;
@@ -346,6 +366,7 @@ class run {
   void limit_interference();
   void go_on(actor& a);
   void interfere(actor& a);
+  void withdraw(const actor& a);
   void pass_over(const actor& owner, std::uint16_t lock);
   void report_deadlock();
   [[nodiscard]] std::uint64_t timers_due() noexcept;
@@ -365,6 +386,9 @@ class run {
   bool recording_ = false;
   bool in_scope_ = false;
   bool tracing_ = false;
+  bool saw_timers_ = false;
+  bool saw_spinning_ = false;
+  bool has_interference_ = false;
   bool ending_ = false;
   bool abandoned_ = false;
   std::uint32_t step_count_ = 0;
@@ -376,6 +400,7 @@ class run {
   virtual_clock::time_point now_{};
   attachment* attached_ = nullptr;
   std::vector<access> accesses_;
+  std::vector<withdrawn_operation> withdrawn_;
   std::vector<named_object> objects_;
   std::vector<callable> finals_;
   std::vector<callable> invariants_;
