@@ -236,7 +236,7 @@ class asio_task {
 };
 
 /// The context: it owns the tasks, and with them the frames of those that wait.
-class asio_context final : public attachment, public boost::asio::execution_context {
+class asio_context final : public boost::asio::execution_context {
  public:
   // Asio's own scheduler is there, so that a raw timer, which would make one, starts no thread.
   asio_context() {
@@ -246,8 +246,13 @@ class asio_context final : public attachment, public boost::asio::execution_cont
   asio_context(const asio_context&) = delete;
   asio_context& operator=(const asio_context&) = delete;
 
+  ~asio_context() {
+    shut_down();
+    destroy();
+  }
+
   // Handlers that are destroyed may unlock, and so post to other tasks.
-  ~asio_context() override {
+  void shut_down() {
     for (const auto& task : tasks_) {
       task->shut_down();
     }
@@ -258,14 +263,13 @@ class asio_context final : public attachment, public boost::asio::execution_cont
         dropped = task->drop_all() || dropped;
       }
     }
-    destroy();
   }
 
   static asio_context& of(run& r) {
     if (r.attached() == nullptr) {
-      r.attach(*new asio_context);
+      r.attach(*new owner);
     }
-    return static_cast<asio_context&>(*r.attached());
+    return *static_cast<owner&>(*r.attached()).context_;
   }
 
   asio_task& add(actor& a, bool only_shared) {
@@ -274,6 +278,20 @@ class asio_context final : public attachment, public boost::asio::execution_cont
   }
 
  private:
+  // Frames are destroyed before what the body made, which they use; the context itself after it, for
+  // the strands among that: when the next run ends.
+  struct owner final : attachment {
+    owner() = default;
+    owner(const owner&) = delete;
+    owner& operator=(const owner&) = delete;
+    ~owner() override {
+      static thread_local std::unique_ptr<asio_context> last;
+      context_->shut_down();
+      last = std::move(context_);
+    }
+    std::unique_ptr<asio_context> context_ = std::make_unique<asio_context>();
+  };
+
   std::vector<std::unique_ptr<asio_task>> tasks_;
 };
 
