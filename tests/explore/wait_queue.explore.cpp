@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSL-1.0
+// Copyright (c) 2026 the corolock developers
+
+// The lock-free code of the wait queue and of async_mutex between virtual threads: every operation
+// on a word is a step.
+
+#include <corolock/explore.hpp>
+#include <corolock/explore/threads.hpp>
+
+#include <gtest/gtest.h>
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <string>
+
+namespace {
+
+using namespace corolock;
+using words = multi_threaded;
+
+// A coroutine that runs at once, on the thread that calls or resumes it. Its frame is the run's.
+struct job {
+  struct promise_type {
+    static void* operator new(std::size_t size) {
+      return explore::detail::current_run->allocate(size);
+    }
+    static void operator delete(void* p) noexcept { explore::detail::current_run->deallocate(p); }
+    job get_return_object() noexcept { return {}; }
+    std::suspend_never initial_suspend() noexcept { return {}; }
+    std::suspend_never final_suspend() noexcept { return {}; }
+    void return_void() noexcept {}
+    void unhandled_exception() noexcept { std::terminate(); }
+  };
+};
+
+// What the lock protects, in two operations.
+struct counter {
+  std::uint64_t value = 0;
+
+  void add() noexcept {
+    const std::uint64_t n = words::load(value, std::memory_order_relaxed);
+    words::store(value, n + 1, std::memory_order_relaxed);
+  }
+};
+
+job add_locked(async_mutex& m, counter& c) {
+  const mutex_guard guard = co_await m.async_lock();
+  c.add();
+}
+
+explore::result lockers(unsigned count, bool last_one_tries) {
+  return explore::check([=](explore::world& w) {
+    auto& m = w.make<async_mutex>("m");
+    auto& c = w.make<counter>("c");
+    auto& expected = w.construct<std::uint64_t>(std::uint64_t{0});
+    constexpr const char* names[] = {"first", "second", "third"};
+    for (unsigned i = 0; i != count; ++i) {
+      const bool tries = last_one_tries && i + 1 == count;
+      explore::spawn_thread(w, names[i], [&m, &c, &expected, tries] {
+        if (!tries) {
+          ++expected;
+          add_locked(m, c);
+        } else if (const mutex_guard guard = m.try_lock()) {
+          ++expected;
+          c.add();
+        }
+      });
+    }
+    w.finally([&] {
+      w.require(c.value == expected, "no addition is lost, and no waiter forgotten");
+      w.require(!m.is_locked(), "the mutex is free");
+    });
+  });
+}
+
+void expect_verified(const explore::result& r) {
+  EXPECT_EQ(r.verdict, explore::verdict::verified) << (r.failure ? r.failure->message : "");
+  ::testing::Test::RecordProperty("traces", std::to_string(r.traces));
+}
+
+TEST(WaitQueueBetweenThreads, TwoLockersExcludeEachOther) {
+  expect_verified(lockers(2, false));
+}
+
+TEST(WaitQueueBetweenThreads, ALockerAndATryLockExcludeEachOther) {
+  expect_verified(lockers(2, true));
+}
+
+TEST(WaitQueueBetweenThreads, TheMutexIsDestroyedByItsLastOwnerWhileUnlockReturns) {
+  expect_verified(explore::check([](explore::world& w) {
+    auto& m = *::new (w.here().allocate(sizeof(async_mutex))) async_mutex;
+    mutex_guard* const held = &w.construct<mutex_guard>(m.try_lock());
+    explore::spawn_thread(w, "unlocker", [held] { held->unlock(); });
+    explore::spawn_thread(w, "destroyer", [&m] {
+      if (mutex_guard guard = m.try_lock()) {
+        guard.unlock();
+        explore::destroy_here(m);
+      }
+    });
+  }));
+}
+
+job destroy_locked(async_mutex& m) {
+  mutex_guard guard = co_await m.async_lock();
+  guard.unlock();
+  explore::destroy_here(m);
+}
+
+TEST(WaitQueueBetweenThreads, TheMutexIsDestroyedByItsLastWaiterAfterTheHandOver) {
+  expect_verified(explore::check([](explore::world& w) {
+    auto& m = *::new (w.here().allocate(sizeof(async_mutex))) async_mutex;
+    mutex_guard* const held = &w.construct<mutex_guard>(m.try_lock());
+    explore::spawn_thread(w, "unlocker", [held] { held->unlock(); });
+    explore::spawn_thread(w, "destroyer", [&m] { destroy_locked(m); });
+  }));
+}
+
+}  // namespace
