@@ -278,8 +278,8 @@ class asio_context final : public boost::asio::execution_context {
   }
 
  private:
-  // Frames are destroyed before what the body made, which they use; the context itself after it, for
-  // the strands among that: when the next run ends.
+  // Frames are destroyed before what the body made, which they use; the context itself after it,
+  // for the strands among that: when the next run ends.
   struct owner final : attachment {
     owner() = default;
     owner(const owner&) = delete;
