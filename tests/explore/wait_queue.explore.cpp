@@ -117,4 +117,44 @@ TEST(WaitQueueBetweenThreads, TheMutexIsDestroyedByItsLastWaiterAfterTheHandOver
   }));
 }
 
+// Runs its one resumption on the thread that asks for it.
+struct inbox {
+  resumption posted;
+  std::uint64_t full = 0;
+
+  void post(resumption r) noexcept {
+    posted = r;
+    words::store(full, std::uint64_t{1}, std::memory_order_release);
+  }
+  void run() noexcept {
+    while (words::load(full, std::memory_order_acquire) == 0) {
+      words::pause(1);
+    }
+    posted();
+  }
+};
+
+job destroy_locked_on(async_mutex& m, inbox& in, bool& done) {
+  mutex_guard guard = co_await m.async_lock().on(in);
+  guard.unlock();
+  explore::destroy_here(m);
+  done = true;
+}
+
+TEST(WaitQueueBetweenThreads, TheMutexIsDestroyedByAWaiterOnItsOwnThreadWhileUnlockReturns) {
+  expect_verified(explore::check([](explore::world& w) {
+    auto& m = *::new (w.here().allocate(sizeof(async_mutex))) async_mutex;
+    mutex_guard* const held = &w.construct<mutex_guard>(m.try_lock());
+    auto& in = w.make<inbox>("inbox");
+    auto& done = w.construct<bool>(false);
+    explore::spawn_thread(w, "unlocker", [held] { held->unlock(); });
+    explore::spawn_thread(w, "destroyer", [&m, &in, &done] {
+      destroy_locked_on(m, in, done);
+      if (!done) {
+        in.run();
+      }
+    });
+  }));
+}
+
 }  // namespace

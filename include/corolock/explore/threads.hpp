@@ -10,7 +10,7 @@
 //   memory        sequentially consistent: a load sees the newest store. Outcomes that only a
 //                 weaker order allows are not seen, whatever order an operation asks for.
 //   words         load, store, exchange, compare_exchange and fetch_add through a threading policy,
-//                 and its blocking_mutex. Plain variables and std::atomic are part of the step
+//                 and its blocking_mutex. Plain variables are part of the step
 //                 that touches them.
 //   spinning      a thread that spins goes on when the word that it read has another value. A spin
 //                 that nobody ends is reported as a wait.
