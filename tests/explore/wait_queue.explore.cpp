@@ -84,6 +84,10 @@ TEST(WaitQueueBetweenThreads, TwoLockersExcludeEachOther) {
   expect_verified(lockers(2, false));
 }
 
+TEST(WaitQueueBetweenThreads, ThreeLockersExcludeEachOther) {
+  expect_verified(lockers(3, false));
+}
+
 TEST(WaitQueueBetweenThreads, ALockerAndATryLockExcludeEachOther) {
   expect_verified(lockers(2, true));
 }
