@@ -15,9 +15,10 @@
 // relation never changed, which is what the theory asks for.
 // (Fuzz.EveryTraceOfNaiveIsFoundOnceByOptimal)
 //
-// Timers together with interference, or with adversarial time, enable and disable each other beyond
-// what races of executed steps tell. Bodies with both are searched depth first with sleep sets, which
-// need only the dependence relation: every trace once, and some runs that are cut off.
+// Timers together with interference, or with adversarial time, enable and disable each other
+// beyond what races of executed steps tell. Bodies with both are searched depth first with sleep
+// sets, which need only the dependence relation: every trace once, and some runs that are cut
+// off.
 //
 // Of two racing steps e and e' (dependent, and nothing in between makes e' follow e) the other
 // order is explored by a branch in front of e that does what does not need e, and then e'. For

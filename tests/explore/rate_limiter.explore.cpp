@@ -85,14 +85,14 @@ auto callers(std::size_t burst, std::vector<std::size_t> weights, std::size_t st
 }
 
 TEST(RateLimiterExplored, NoMoreAreLetInThanTheRateAllows) {
-  expect_verified(explore::check(callers(1, {1, 1})));
-  expect_verified(explore::check(callers(2, {1, 2})));
-  expect_verified(explore::check(callers(2, {2, 1, 1})));
+  expect_verified_with_time(explore::check(callers(1, {1, 1})));
+  expect_verified_with_time(explore::check(callers(2, {1, 2})));
+  expect_verified_with_time(explore::check(callers(2, {2, 1, 1})));
 }
 
 TEST(RateLimiterExplored, AStopAtAnySuspensionLosesNothing) {
-  expect_verified(explore::check(callers(1, {1, 1}, 1)));
-  expect_verified(explore::check(callers(2, {1, 2}, 2), faults(2)));
+  expect_verified_with_time(explore::check(callers(1, {1, 1}, 1)));
+  expect_verified_with_time(explore::check(callers(2, {1, 2}, 2), faults(2)));
 }
 
 // As callers(), but it is the tasks themselves that look after the time: the one that is destroyed
@@ -115,8 +115,8 @@ auto plain_callers(std::size_t burst, std::vector<std::size_t> weights) {
 }
 
 TEST(RateLimiterExplored, WhoIsRefusedIsToldWhenToComeBack) {
-  expect_verified(explore::check(plain_callers(1, {1, 1})));
-  expect_verified(explore::check(plain_callers(2, {1, 2, 1})));
+  expect_verified_with_time(explore::check(plain_callers(1, {1, 1})));
+  expect_verified_with_time(explore::check(plain_callers(2, {1, 2, 1})));
 }
 
 // Two that wait, of which one may go away; two that keep time, of which one may.
@@ -147,11 +147,11 @@ TEST(RateLimiterExplored, ADestructionAtAnySuspensionLosesNothing) {
 }
 
 TEST(RateLimiterExplored, AnExceptionAtAnyResumptionLosesNothing) {
-  expect_verified(explore::check(timed, faults(0, 0, 1)));
+  expect_verified_with_time(explore::check(timed, faults(0, 0, 1)));
 }
 
 TEST(RateLimiterExplored, GrantsComeInTheOrderOfTheRequests) {
-  expect_verified(explore::check([](explore::world& w) {
+  expect_verified_with_time(explore::check([](explore::world& w) {
     auto& limit = w.make<limiter>("limit", 1U, 1s, 2U);
     auto& order = w.construct<arrivals>();
     for (unsigned i = 0; i != 3; ++i) {
@@ -171,7 +171,7 @@ TEST(RateLimiterExplored, GrantsComeInTheOrderOfTheRequests) {
 }
 
 TEST(RateLimiterExplored, TheCallThatDoesNotWaitOvertakesNobody) {
-  expect_verified(explore::check([](explore::world& w) {
+  expect_verified_with_time(explore::check([](explore::world& w) {
     auto& limit = w.make<limiter>("limit", 1U, 1s, 2U);
     auto& let_in = w.construct<account>(w, 2U);
     w.spawn_n("caller", 2, [&]() -> explore::task<> {

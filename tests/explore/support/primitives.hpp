@@ -24,10 +24,15 @@ namespace corolock_test {
 
 namespace explore = corolock::explore;
 
-inline void expect_verified(const explore::result& r) {
+// With timers, what was planned may turn out to be impossible: some runs are cut off.
+inline void expect_verified_with_time(const explore::result& r) {
   EXPECT_EQ(r.verdict, explore::verdict::verified) << r;
-  EXPECT_EQ(r.blocked, 0U);
   ::testing::Test::RecordProperty("traces", std::to_string(r.traces));
+}
+
+inline void expect_verified(const explore::result& r) {
+  expect_verified_with_time(r);
+  EXPECT_EQ(r.blocked, 0U);
 }
 
 // That the body fails in this way, and that the table shows what it is about: a line of one of its
