@@ -40,6 +40,9 @@ target_link_libraries(corolock_asio INTERFACE corolock::corolock Boost::headers)
 # What links it is explorer code: COROLOCK_EXPLORE puts all of corolock into its other namespace.
 file(GLOB_RECURSE corolock_explore_headers CONFIGURE_DEPENDS
   "${corolock_include}/corolock/explore/*.hpp")
+set(corolock_explore_asio_headers ${corolock_explore_headers})
+list(FILTER corolock_explore_asio_headers INCLUDE REGEX "/explore/asio")
+list(FILTER corolock_explore_headers EXCLUDE REGEX "/explore/asio")
 file(GLOB corolock_explore_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/explore/*.cpp")
 add_library(corolock_explore STATIC EXCLUDE_FROM_ALL ${corolock_explore_sources})
 add_library(corolock::explore ALIAS corolock_explore)
@@ -49,3 +52,10 @@ target_sources(corolock_explore PUBLIC
   FILES "${corolock_include}/corolock/explore.hpp" ${corolock_explore_headers})
 target_compile_definitions(corolock_explore PUBLIC COROLOCK_EXPLORE)
 target_link_libraries(corolock_explore PUBLIC corolock::corolock)
+
+# The same for tasks of Boost.Asio (explore/asio.hpp).
+add_library(corolock_explore_asio INTERFACE)
+add_library(corolock::explore_asio ALIAS corolock_explore_asio)
+target_sources(corolock_explore_asio INTERFACE
+  FILE_SET HEADERS BASE_DIRS "${corolock_include}" FILES ${corolock_explore_asio_headers})
+target_link_libraries(corolock_explore_asio INTERFACE corolock::explore corolock::asio)

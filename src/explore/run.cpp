@@ -579,7 +579,7 @@ void run::abandon(failure_kind kind, std::string message) {
     std::abort();
   }
   abandoned_ = true;
-  threads_here = nullptr;  // a virtual thread is not gone back to
+  threads_here = nullptr;      // a virtual thread is not gone back to
   std::longjmp(*way_back, 1);  // NOLINT(cert-err52-cpp)
 }
 

@@ -200,7 +200,7 @@ class search {
   bool auditing_ = false;
   std::vector<intention> intentions_;
   std::vector<std::array<std::uint16_t, access_kinds>> seen_;  // accesses of each object, by kind
-  std::vector<std::uint16_t> seen_objects_;         // those with any
+  std::vector<std::uint16_t> seen_objects_;                    // those with any
 
   std::vector<node> nodes_;
   std::int32_t free_nodes_ = -1;

@@ -26,8 +26,7 @@ namespace detail {
 #if defined(COROLOCK_EXPLORE)
 // The explorer's: the run that is explored ends here and is reported.
 [[noreturn]] void contract_violation(
-    const char* message,
-    std::source_location where = std::source_location::current()) noexcept;
+    const char* message, std::source_location where = std::source_location::current()) noexcept;
 #else
 [[noreturn]] COROLOCK_COLD inline void contract_violation(
     const char* message, std::source_location where = std::source_location::current()) noexcept {
