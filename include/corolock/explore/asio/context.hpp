@@ -18,7 +18,6 @@
 #include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/detail/call_stack.hpp>
 #include <boost/asio/detail/concurrency_hint.hpp>
-#include <boost/asio/detail/reactor.hpp>
 #include <boost/asio/detail/scheduler.hpp>
 #include <boost/asio/detail/strand_executor_service.hpp>
 #include <boost/asio/error.hpp>
