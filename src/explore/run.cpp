@@ -615,10 +615,19 @@ void run::conclude() {
   way_back = nullptr;
 }
 
+// A virtual thread that has not ended may be in the middle of anything: what it was about to close
+// stays open for ever, and its objects cannot be destroyed.
+bool run::has_unfinished_thread() const noexcept {
+  return attached_ == nullptr &&
+         std::any_of(actors_.begin(), actors_.begin() + setup_count_, [](const actor& a) {
+           return a.kind_ == actor_kind::task && a.state_ != actor_state::finished && !a.root_;
+         });
+}
+
 void run::end() {
   ending_ = true;
   current_ = nullptr;
-  if (!abandoned_) {
+  if (!abandoned_ && !has_unfinished_thread()) {
     std::jmp_buf here;
     way_back = &here;
     if (setjmp(here) == 0) {  // NOLINT(cert-err52-cpp): see abandon()

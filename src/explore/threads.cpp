@@ -41,6 +41,7 @@ struct fiber {
   std::uint64_t last_value_ = 0;     // and what it held
   bool may_go_on_ = true;            // the word that it spins on has another value
   trampoline trampoline_;
+  const corolock::detail::extended_waiter* posts_ = nullptr;
   std::jmp_buf here_;
   std::jmp_buf* back_ = nullptr;
 };
@@ -78,14 +79,17 @@ class scheduler final : public thread_hook {
 thread_local scheduler threads;
 
 // Of the thread that runs, before it is left and after it is back.
-void exchange_trampoline(fiber& f) noexcept {
+void exchange_thread_locals(fiber& f) noexcept {
   std::swap(f.trampoline_, this_thread_trampoline);
+#if COROLOCK_ASSERTIONS
+  std::swap(f.posts_, corolock::detail::this_thread_posts);
+#endif
 }
 
 void run_thread() {
   fiber& f = *threads.running_;
   threads_here = &threads;
-  exchange_trampoline(f);
+  exchange_thread_locals(f);
   try {
     f.function_.call(f.function_.object);
   } catch (...) {
@@ -125,6 +129,9 @@ void scheduler::begin_run_with(run& r, unsigned id) {
     locked_.clear();
     threads_here = nullptr;
     this_thread_trampoline = trampoline();
+#if COROLOCK_ASSERTIONS
+    corolock::detail::this_thread_posts = nullptr;
+#endif
   }
   run_ = &r;
   last_id_ = id;
@@ -132,14 +139,14 @@ void scheduler::begin_run_with(run& r, unsigned id) {
 
 [[gnu::noinline]] void scheduler::leave() {
   fiber& f = *running_;
-  exchange_trampoline(f);
+  exchange_thread_locals(f);
   threads_here = nullptr;
   if (_setjmp(f.here_) == 0) {  // NOLINT(cert-err52-cpp): a switch of stacks
     _longjmp(*f.back_, 1);      // NOLINT(cert-err52-cpp)
   }
   fiber& again = *running_;
   threads_here = this;
-  exchange_trampoline(again);
+  exchange_thread_locals(again);
 }
 
 void scheduler::require_alive(const void* word) {

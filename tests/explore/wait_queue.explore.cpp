@@ -161,4 +161,132 @@ TEST(WaitQueueBetweenThreads, TheMutexIsDestroyedByAWaiterOnItsOwnThreadWhileUnl
   }));
 }
 
+// A wait that another thread ends, as a stop callback does. Like the destructor of that callback,
+// await_resume() waits for an end_wait() that runs, and lets none run later.
+class ended_lock {
+ public:
+  ended_lock(async_mutex& m, inbox& in) noexcept : mutex_(m), n_(record()) {
+    detail::set_executor<multi_threaded>(n_, in);
+  }
+
+  void end() noexcept {
+    registration_.lock();
+    if (registered_) {
+      detail::end_wait(mutex_, n_, detail::wait_status::stopped);
+    }
+    registration_.unlock();
+  }
+
+  bool await_ready() const noexcept { return false; }
+  bool await_suspend(std::coroutine_handle<> h) noexcept {
+    n_.frame_ = detail::address_of(h.address()) | detail::frame_is_extended;
+    return detail::begin_wait(mutex_, n_);
+  }
+  mutex_guard await_resume() noexcept {
+    registration_.lock();
+    registered_ = false;
+    registration_.unlock();
+    n_.frame_ = 0;
+    return detail::settle(mutex_, n_) == detail::wait_status::granted
+               ? detail::core_access::take(mutex_, n_)
+               : mutex_guard();
+  }
+
+ private:
+  using record_type = no_diagnostics::wait_record;
+  static record_type record() noexcept { return record_type(async_mutex::call_site::current()); }
+
+  async_mutex& mutex_;
+  async_mutex::waiter_type n_;
+  multi_threaded::blocking_mutex registration_;
+  bool registered_ = true;
+};
+
+job add_unless_ended(ended_lock& wait, counter& c, int& granted, bool& done) {
+  const mutex_guard guard = co_await wait;
+  if (guard) {
+    ++granted;
+    c.add();
+  }
+  done = true;
+}
+
+// The owner unlocks, a waiter waits on a thread of its own, and a third thread ends the wait; with
+// another waiter behind, or without.
+explore::result cancel_against_grant(bool another) {
+  return explore::check([=](explore::world& w) {
+    auto& m = w.make<async_mutex>("m");
+    auto& c = w.make<counter>("c");
+    auto& in = w.make<inbox>("inbox");
+    auto& wait = w.make<ended_lock>("wait", m, in);
+    auto& granted = w.construct<int>(0);
+    auto& done = w.construct<bool>(false);
+    mutex_guard* const held = &w.construct<mutex_guard>(m.try_lock());
+    explore::spawn_thread(w, "owner", [held] { held->unlock(); });
+    explore::spawn_thread(w, "waiter", [&] {
+      add_unless_ended(wait, c, granted, done);
+      if (!done) {
+        in.run();
+      }
+    });
+    explore::spawn_thread(w, another ? "canceller and second waiter" : "canceller",
+                          [&wait, &m, &c, another] {
+                            wait.end();
+                            if (another) {
+                              add_locked(m, c);
+                            }
+                          });
+    w.finally([&, another] {
+      w.require(done, "the waiter has gone on");
+      w.require(c.value == static_cast<unsigned>(granted) + (another ? 1U : 0U),
+                "who was granted the lock has added, and nobody else");
+      w.require(!m.is_locked(), "the mutex is free");
+    });
+  });
+}
+
+TEST(WaitQueueBetweenThreads, AWaitThatIsEndedWhileItIsGrantedHasOneOutcome) {
+  expect_verified(cancel_against_grant(false));
+}
+
+TEST(WaitQueueBetweenThreads, AGrantThatIsEndedPassesOn) {
+  expect_verified(cancel_against_grant(true));
+}
+
+// A coroutine whose frame somebody owns.
+struct owned_job {
+  struct promise_type : job::promise_type {
+    owned_job get_return_object() noexcept {
+      return {std::coroutine_handle<promise_type>::from_promise(*this)};
+    }
+    std::suspend_always final_suspend() noexcept { return {}; }
+  };
+  std::coroutine_handle<promise_type> handle;
+};
+
+owned_job add_locked_on(async_mutex& m, inbox& in, counter& c) {
+  const mutex_guard guard = co_await m.async_lock().on(in);
+  c.add();
+}
+
+TEST(WaitQueueBetweenThreads, AFrameIsDestroyedWhileAnotherThreadUnlocks) {
+  expect_verified(explore::check([](explore::world& w) {
+    auto& m = w.make<async_mutex>("m");
+    auto& c = w.make<counter>("c");
+    auto& in = w.make<inbox>("inbox");
+    auto& added = w.construct<bool>(false);
+    mutex_guard* const held = &w.construct<mutex_guard>(m.try_lock());
+    explore::spawn_thread(w, "unlocker", [held] { held->unlock(); });
+    explore::spawn_thread(w, "destroyer", [&] {
+      const owned_job waiting = add_locked_on(m, in, c);
+      added = waiting.handle.done();
+      waiting.handle.destroy();  // the inbox is never looked at again
+    });
+    w.finally([&] {
+      w.require(c.value == (added ? 1U : 0U), "only a coroutine that ended has added");
+      w.require(!m.is_locked(), "the mutex is free");
+    });
+  }));
+}
+
 }  // namespace

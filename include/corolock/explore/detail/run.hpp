@@ -367,6 +367,7 @@ class run {
   void go_on(actor& a);
   void interfere(actor& a);
   void withdraw(const actor& a);
+  [[nodiscard]] bool has_unfinished_thread() const noexcept;
   void pass_over(const actor& owner, std::uint16_t lock);
   void report_deadlock();
   [[nodiscard]] std::uint64_t timers_due() noexcept;
