@@ -72,7 +72,7 @@ TEST(AsyncSemaphoreExplored, AStopAtAnySuspensionLosesNothing) {
 }
 
 // Without an account of what is used: a task that is destroyed does not close it.
-auto plain_takers(std::size_t units, std::vector<std::size_t> weights) {
+auto plain_takers(std::size_t units, const std::vector<std::size_t>& weights) {
   return takers(units, weights, weights.size());
 }
 

@@ -14,11 +14,14 @@
 
 #include <corolock/explore/detail/run.hpp>
 
+// Before the reactor, which does not stand by itself where Asio is header-only.
+#include <boost/asio/detail/scheduler.hpp>
+// Then the rest.
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/detail/call_stack.hpp>
 #include <boost/asio/detail/concurrency_hint.hpp>
-#include <boost/asio/detail/scheduler.hpp>
+#include <boost/asio/detail/reactor.hpp>
 #include <boost/asio/detail/strand_executor_service.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/execution.hpp>
@@ -96,6 +99,7 @@ class asio_task {
   template <class Function>
   struct job_of final : job {
     template <class F>
+      requires(!std::is_same_v<std::remove_cvref_t<F>, job_of>)
     explicit job_of(F&& f) : function_(std::forward<F>(f)) {}
     void run_and_delete() override {
       Function function(std::move(function_));
