@@ -41,6 +41,27 @@ auto adders(unsigned count, bool locked, explore::spawn_options o = {}) {
   };
 }
 
+// [asio]
+awaitable<void> log_in(async_mutex& lock, explore::shared<int>& users) {
+  auto guard = co_await async_lock(lock, use_awaitable);
+  const int n = users.get();
+  co_await boost::asio::post(use_awaitable);  // in the place of the database
+  users.set(n + 1);
+}
+
+void two_log_in(explore::world& w) {
+  auto& users = w.shared<int>("users", 10);
+  auto& lock = w.make<async_mutex>("users lock");
+  explore::spawn(w, "Ann", [&] { return log_in(lock, users); });
+  explore::spawn(w, "Bob", [&] { return log_in(lock, users); });
+  w.finally([&] { w.require(users.value() == 12, "users is 12"); });
+}
+// [/asio]
+
+TEST(ExploreAsioMutex, TwoUsersThatLogInAreCounted) {
+  EXPECT_EQ(explore::check(two_log_in).verdict, explore::verdict::verified);
+}
+
 TEST(ExploreAsioMutex, WithoutItAnUpdateIsLost) {
   const explore::result r = explore::check(adders(2, false));
   ASSERT_TRUE(r.failure);
