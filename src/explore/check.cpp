@@ -20,6 +20,7 @@ run_options settings_of(const options& o) {
   settings.adversarial_time = o.adversarial_time;
   settings.symmetry = o.symmetry;
   settings.strict = o.strict;
+  settings.stale_loads = o.stale_loads;
   settings.starvation_bound = o.starvation_bound;
   return settings;
 }

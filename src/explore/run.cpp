@@ -133,6 +133,7 @@ actor& run::reset_actor(unsigned id, actor_kind kind, std::string_view name) noe
   a.identity_ = static_cast<std::uint16_t>(id);
   a.target_ = static_cast<std::uint8_t>(id);
   a.alternatives_ = 1;
+  a.count_outcomes_ = nullptr;
   a.choice_ = 0;
   a.can_stop_ = false;
   a.raise_ = false;
@@ -310,6 +311,9 @@ std::uint64_t run::enabled() {
     if (a.state_ == actor_state::ready) {
       if (a.kind_ == actor_kind::task) {
         if (!a.held_ && (a.enabled_ == nullptr || a.enabled_(a.enabled_context_))) {
+          if (a.count_outcomes_ != nullptr) {
+            a.count_outcomes_(a);
+          }
           tasks |= bit(id);
         }
       } else if (budget_[static_cast<unsigned>(a.kind_)] > 0) {

@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <csetjmp>
+#include <map>
 #include <new>
 #include <vector>
 
@@ -37,6 +38,7 @@ struct fiber {
   char* stack_;
   bool started_ = false;
   bool spins_ = false;               // the next load waits for another value
+  const void* next_word_ = nullptr;  // of the load that is announced, if it may be stale
   const void* last_word_ = nullptr;  // that was read,
   std::uint64_t last_value_ = 0;     // and what it held
   bool may_go_on_ = true;            // the word that it spins on has another value
@@ -44,6 +46,121 @@ struct fiber {
   const corolock::detail::extended_waiter* posts_ = nullptr;
   std::jmp_buf here_;
   std::jmp_buf* back_ = nullptr;
+};
+
+// What a thread has seen of each word: the number of the newest store.
+using view = std::vector<std::size_t>;
+
+void join(view& into, const view& from) {
+  into.resize(std::max(into.size(), from.size()));
+  for (std::size_t i = 0; i != from.size(); ++i) {
+    into[i] = std::max(into[i], from[i]);
+  }
+}
+
+constexpr bool acquires(std::memory_order order) noexcept {
+  return order == std::memory_order_acquire || order == std::memory_order_acq_rel ||
+         order == std::memory_order_seq_cst || order == std::memory_order_consume;
+}
+constexpr bool releases(std::memory_order order) noexcept {
+  return order == std::memory_order_release || order == std::memory_order_acq_rel ||
+         order == std::memory_order_seq_cst;
+}
+
+// The stores of every word, each with what its reader learns if it acquires; and what each thread
+// has seen. A load may see any store that is not older than what its thread has seen of the word.
+class store_history {
+ public:
+  void forget() {
+    words_.clear();
+    seen_.clear();
+    mutexes_.clear();
+  }
+
+  [[nodiscard]] std::size_t visible(unsigned thread, const void* word) {
+    const std::size_t n = find(word);
+    return n == words_.size() ? 1 : words_[n].stores.size() - seen(thread, n);
+  }
+  [[nodiscard]] bool is_newest(const void* word, std::uint64_t value) {
+    const std::size_t n = find(word);
+    return n == words_.size() || words_[n].stores.back().value == value;
+  }
+
+  // `age` stores before the newest one.
+  std::uint64_t load(unsigned thread, const void* word, std::uint64_t now, std::size_t age,
+                     std::memory_order order) {
+    const std::size_t n = find_or_add(word, now);
+    const std::size_t index = words_[n].stores.size() - 1 - age;
+    seen(thread, n) = index;
+    if (acquires(order)) {
+      join(seen_[thread], words_[n].stores[index].released);
+    }
+    return words_[n].stores[index].value;
+  }
+
+  void see_newest(unsigned thread, const void* word) {
+    const std::size_t n = find(word);
+    if (n != words_.size()) {
+      seen(thread, n) = words_[n].stores.size() - 1;
+    }
+  }
+
+  void store(unsigned thread, const void* word, std::uint64_t before, std::uint64_t now, bool reads,
+             std::memory_order order) {
+    const std::size_t n = find_or_add(word, before);
+    view released;
+    if (reads) {
+      if (acquires(order)) {
+        join(seen_at(thread), words_[n].stores.back().released);
+      }
+      released = words_[n].stores.back().released;  // a release sequence goes on
+    }
+    seen(thread, n) = words_[n].stores.size();
+    if (releases(order)) {
+      join(released, seen_[thread]);
+    }
+    words_[n].stores.push_back({now, std::move(released)});
+  }
+
+  void lock(unsigned thread, const void* mutex) { join(seen_at(thread), mutexes_[mutex]); }
+  void unlock(unsigned thread, const void* mutex) { mutexes_[mutex] = seen_at(thread); }
+
+ private:
+  struct one_store {
+    std::uint64_t value;
+    view released;
+  };
+  struct one_word {
+    const void* word;
+    std::vector<one_store> stores;
+  };
+
+  [[nodiscard]] std::size_t find(const void* word) const noexcept {
+    return static_cast<std::size_t>(
+        std::find_if(words_.begin(), words_.end(),
+                     [word](const one_word& w) { return w.word == word; }) -
+        words_.begin());
+  }
+  std::size_t find_or_add(const void* word, std::uint64_t initial) {
+    const std::size_t n = find(word);
+    if (n == words_.size()) {
+      words_.push_back({word, {{initial, {}}}});
+    }
+    return n;
+  }
+  view& seen_at(unsigned thread) {
+    seen_.resize(std::max<std::size_t>(seen_.size(), thread + std::size_t{1}));
+    return seen_[thread];
+  }
+  std::size_t& seen(unsigned thread, std::size_t n) {
+    view& v = seen_at(thread);
+    v.resize(std::max(v.size(), n + 1));
+    return v[n];
+  }
+
+  std::vector<one_word> words_;
+  std::vector<view> seen_;
+  std::map<const void*, view> mutexes_;
 };
 
 struct word_range {
@@ -70,6 +187,7 @@ class scheduler final : public thread_hook {
   std::vector<word_range> dead_;
   std::vector<fiber*> spinning_;
   std::vector<const void*> locked_;  // blocking mutexes
+  store_history history_;            // with options::stale_loads
 
  private:
   run* run_ = nullptr;
@@ -127,6 +245,7 @@ void scheduler::begin_run_with(run& r, unsigned id) {
     dead_.clear();
     spinning_.clear();
     locked_.clear();
+    history_.forget();
     threads_here = nullptr;
     this_thread_trampoline = trampoline();
 #if COROLOCK_ASSERTIONS
@@ -171,35 +290,54 @@ void scheduler::announce(const void* word, access_kind kind, const char* verb) {
   a.act_context_ = &f;
 }
 
-void scheduler::before(const void* word, word_operation what, std::memory_order) noexcept {
+void scheduler::before(const void* word, word_operation what, std::memory_order order) noexcept {
   fiber& f = *running_;
   require_alive(word);
   const bool reads = what == word_operation::load;
   announce(word, reads ? access_kind::read : access_kind::write, reads ? "reads" : "writes");
   if (f.spins_ && word == f.last_word_) {
     run_->spins();
-    f.may_go_on_ = false;
+    f.may_go_on_ = run_->settings().stale_loads && !history_.is_newest(word, f.last_value_);
     spinning_.push_back(&f);
     f.actor_->enabled_context_ = &f;
     f.actor_->enabled_ = [](void* p) { return static_cast<const fiber*>(p)->may_go_on_; };
+  } else if (reads && run_->settings().stale_loads && order != std::memory_order_seq_cst) {
+    f.next_word_ = word;
+    f.actor_->count_outcomes_ = [](actor& a) {
+      const fiber& loading = *static_cast<const fiber*>(a.act_context_);
+      a.alternatives_ = static_cast<std::uint8_t>(
+          std::min<std::size_t>(255, threads.history_.visible(a.id_, loading.next_word_)));
+    };
   }
   f.spins_ = false;
   leave();
   std::erase(spinning_, &f);
   require_alive(word);
+  if (what == word_operation::compare_exchange && run_->settings().stale_loads) {
+    history_.see_newest(f.actor_->id_, word);
+  }
   if (run_->tracing()) {
     run_->note(reads ? "reads a word" : "writes a word", {});
   }
 }
 
-std::uint64_t scheduler::loaded(const void* word, std::uint64_t now, std::memory_order) noexcept {
+std::uint64_t scheduler::loaded(const void* word, std::uint64_t now,
+                                std::memory_order order) noexcept {
+  if (run_->settings().stale_loads) {
+    const bool may_be_stale = std::exchange(running_->next_word_, nullptr) != nullptr;
+    const actor& a = *running_->actor_;
+    now = history_.load(a.id_, word, now, may_be_stale ? a.choice_ : 0U, order);
+  }
   running_->last_word_ = word;
   running_->last_value_ = now;
   return now;
 }
 
-void scheduler::written(const void* word, std::uint64_t before, std::uint64_t now, word_operation,
-                        std::memory_order) noexcept {
+void scheduler::written(const void* word, std::uint64_t before, std::uint64_t now,
+                        word_operation what, std::memory_order order) noexcept {
+  if (run_->settings().stale_loads) {
+    history_.store(running_->actor_->id_, word, before, now, what != word_operation::store, order);
+  }
   running_->last_word_ = word;  // an exchange reads it too
   running_->last_value_ = before;
   for (fiber* f : spinning_) {
@@ -220,6 +358,9 @@ void scheduler::lock(const void* mutex) noexcept {
   leave();
   require_alive(mutex);
   locked_.push_back(mutex);
+  if (run_->settings().stale_loads) {
+    history_.lock(f.actor_->id_, mutex);
+  }
 }
 
 void scheduler::unlock(const void* mutex) noexcept {
@@ -228,6 +369,9 @@ void scheduler::unlock(const void* mutex) noexcept {
   leave();
   require_alive(mutex);
   std::erase(locked_, mutex);
+  if (run_->settings().stale_loads) {
+    history_.unlock(running_->actor_->id_, mutex);
+  }
 }
 
 }  // namespace

@@ -152,4 +152,126 @@ TEST(Threads, AnExceptionThatLeavesAThreadFails) {
   EXPECT_EQ(r.failure->kind, explore::failure_kind::exception);
 }
 
+// Whether two threads can come to an outcome, with loads that may be stale and without.
+struct possible {
+  bool consistent;
+  bool stale;
+};
+template <class First, class Second, class Outcome>
+possible outcome_of(First first, Second second, Outcome outcome) {
+  possible result{};
+  for (const bool stale : {false, true}) {
+    explore::options o;
+    o.stale_loads = stale;
+    const explore::result r = explore::check(
+        [=](explore::world& w) {
+          auto& x = w.make<word>("x");
+          auto& y = w.make<word>("y");
+          auto& a = w.construct<std::uint64_t>(std::uint64_t{9});
+          auto& b = w.construct<std::uint64_t>(std::uint64_t{9});
+          explore::spawn_thread(w, "first", [&x, &y, &a, first] { first(x.value, y.value, a); });
+          explore::spawn_thread(w, "second",
+                                [&x, &y, &a, &b, second] { second(x.value, y.value, a, b); });
+          w.finally([&w, &a, &b, outcome] { w.require(!outcome(a, b), "the outcome"); });
+        },
+        o);
+    (stale ? result.stale : result.consistent) = !r;
+    EXPECT_NE(r.verdict, explore::verdict::bounded);
+  }
+  return result;
+}
+
+constexpr auto relaxed = std::memory_order_relaxed;
+
+TEST(StaleLoads, ARelaxedMessageCanArriveBeforeWhatItAnnounces) {
+  const auto reader = [](auto& x, auto& y, auto& a, auto& b) {
+    a = words::load(y, relaxed);
+    b = words::load(x, relaxed);
+  };
+  const auto announced_but_not_there = [](auto a, auto b) { return a == 1 && b == 0; };
+  const possible p = outcome_of(
+      [](auto& x, auto& y, auto&) {
+        words::store(x, std::uint64_t{1}, relaxed);
+        words::store(y, std::uint64_t{1}, relaxed);
+      },
+      reader, announced_but_not_there);
+  EXPECT_FALSE(p.consistent);
+  EXPECT_TRUE(p.stale);
+}
+
+TEST(StaleLoads, AReleasedMessageThatIsAcquiredBringsWhatCameBeforeIt) {
+  const possible p = outcome_of(
+      [](auto& x, auto& y, auto&) {
+        words::store(x, std::uint64_t{1}, relaxed);
+        words::store(y, std::uint64_t{1}, std::memory_order_release);
+      },
+      [](auto& x, auto& y, auto& a, auto& b) {
+        a = words::load(y, std::memory_order_acquire);
+        b = words::load(x, relaxed);
+      },
+      [](auto a, auto b) { return a == 1 && b == 0; });
+  EXPECT_FALSE(p.consistent);
+  EXPECT_FALSE(p.stale);
+}
+
+TEST(StaleLoads, AReleasedMessageThatIsNotAcquiredBringsNothing) {
+  const possible p = outcome_of(
+      [](auto& x, auto& y, auto&) {
+        words::store(x, std::uint64_t{1}, relaxed);
+        words::store(y, std::uint64_t{1}, std::memory_order_release);
+      },
+      [](auto& x, auto& y, auto& a, auto& b) {
+        a = words::load(y, relaxed);
+        b = words::load(x, relaxed);
+      },
+      [](auto a, auto b) { return a == 1 && b == 0; });
+  EXPECT_FALSE(p.consistent);
+  EXPECT_TRUE(p.stale);
+}
+
+TEST(StaleLoads, TwoThreadsThatStoreAndLookMayBothSeeNothing) {
+  const possible p = outcome_of(
+      [](auto& x, auto& y, auto& a) {
+        words::store(x, std::uint64_t{1}, std::memory_order_release);
+        a = words::load(y, std::memory_order_acquire);
+      },
+      [](auto& x, auto& y, auto&, auto& b) {
+        words::store(y, std::uint64_t{1}, std::memory_order_release);
+        b = words::load(x, std::memory_order_acquire);
+      },
+      [](auto a, auto b) { return a == 0 && b == 0; });
+  EXPECT_FALSE(p.consistent);
+  EXPECT_TRUE(p.stale);
+}
+
+TEST(StaleLoads, AThreadNeverSeesAWordGoBack) {
+  const possible p = outcome_of(
+      [](auto& x, auto&, auto&) {
+        words::store(x, std::uint64_t{1}, relaxed);
+        words::store(x, std::uint64_t{2}, relaxed);
+      },
+      [](auto& x, auto&, auto& a, auto& b) {
+        a = words::load(x, relaxed);
+        b = words::load(x, relaxed);
+      },
+      [](auto a, auto b) { return a > b; });
+  EXPECT_FALSE(p.consistent);
+  EXPECT_FALSE(p.stale);
+}
+
+TEST(StaleLoads, AReadModifyWriteCarriesOnWhatWasReleasedBeforeIt) {
+  const possible p = outcome_of(
+      [](auto& x, auto& y, auto&) {
+        words::store(x, std::uint64_t{1}, relaxed);
+        words::store(y, std::uint64_t{1}, std::memory_order_release);
+        words::fetch_add(y, std::uint64_t{1}, relaxed);
+      },
+      [](auto& x, auto& y, auto& a, auto& b) {
+        a = words::load(y, std::memory_order_acquire);
+        b = words::load(x, relaxed);
+      },
+      [](auto a, auto b) { return a == 2 && b == 0; });
+  EXPECT_FALSE(p.stale);
+}
+
 }  // namespace

@@ -50,8 +50,15 @@ job add_locked(async_mutex& m, counter& c) {
   c.add();
 }
 
-explore::result lockers(unsigned count, bool last_one_tries) {
-  return explore::check([=](explore::world& w) {
+// Loads that see the newest store, and loads that may see an older one.
+explore::options memory(bool stale) {
+  explore::options o;
+  o.stale_loads = stale;
+  return o;
+}
+
+explore::result lockers(unsigned count, bool last_one_tries, bool stale = false) {
+  const auto body = [=](explore::world& w) {
     auto& m = w.make<async_mutex>("m");
     auto& c = w.make<counter>("c");
     auto& expected = w.construct<std::uint64_t>(std::uint64_t{0});
@@ -72,7 +79,8 @@ explore::result lockers(unsigned count, bool last_one_tries) {
       w.require(c.value == expected, "no addition is lost, and no waiter forgotten");
       w.require(!m.is_locked(), "the mutex is free");
     });
-  });
+  };
+  return explore::check(body, memory(stale));
 }
 
 void expect_verified(const explore::result& r) {
@@ -213,8 +221,8 @@ job add_unless_ended(ended_lock& wait, counter& c, int& granted, bool& done) {
 
 // The owner unlocks, a waiter waits on a thread of its own, and a third thread ends the wait; with
 // another waiter behind, or without.
-explore::result cancel_against_grant(bool another) {
-  return explore::check([=](explore::world& w) {
+explore::result cancel_against_grant(bool another, bool stale = false) {
+  const auto body = [=](explore::world& w) {
     auto& m = w.make<async_mutex>("m");
     auto& c = w.make<counter>("c");
     auto& in = w.make<inbox>("inbox");
@@ -242,7 +250,8 @@ explore::result cancel_against_grant(bool another) {
                 "who was granted the lock has added, and nobody else");
       w.require(!m.is_locked(), "the mutex is free");
     });
-  });
+  };
+  return explore::check(body, memory(stale));
 }
 
 TEST(WaitQueueBetweenThreads, AWaitThatIsEndedWhileItIsGrantedHasOneOutcome) {
@@ -287,6 +296,15 @@ TEST(WaitQueueBetweenThreads, AFrameIsDestroyedWhileAnotherThreadUnlocks) {
       w.require(!m.is_locked(), "the mutex is free");
     });
   }));
+}
+
+TEST(WaitQueueBetweenThreads, StaleLoadsChangeNothingForLockers) {
+  expect_verified(lockers(2, false, true));
+  expect_verified(lockers(2, true, true));
+}
+
+TEST(WaitQueueBetweenThreads, StaleLoadsChangeNothingForAWaitThatIsEnded) {
+  expect_verified(cancel_against_grant(false, true));
 }
 
 }  // namespace

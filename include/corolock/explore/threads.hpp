@@ -7,8 +7,12 @@
 // same search as the tasks that use it.
 //
 // What is modelled
-//   memory        sequentially consistent: a load sees the newest store. Outcomes that only a
-//                 weaker order allows are not seen, whatever order an operation asks for.
+//   memory        sequentially consistent: a load sees the newest store. With
+//                 options::stale_loads it may see an older one, as long as the thread has neither
+//                 seen a newer one nor acquired what came after it: relaxed, acquire and release
+//                 as in C++, without load buffering (a load sees no store of the future). Stores
+//                 take effect in the order of the steps, read-modify-write operations and
+//                 seq_cst loads see the newest store, and seq_cst is no more than acq_rel besides.
 //   words         load, store, exchange, compare_exchange and fetch_add through a threading policy,
 //                 and its blocking_mutex. Plain variables are part of the step
 //                 that touches them.

@@ -117,7 +117,8 @@ struct actor {
   std::source_location where_;
   bool (*act_)(actor&) = nullptr;  // does it; true: the task runs on in this step
   void* act_context_ = nullptr;
-  bool (*enabled_)(void*) = nullptr;  // of a waiting one: whether it can go on
+  void (*count_outcomes_)(actor&) = nullptr;  // where alternatives_ depends on what others did
+  bool (*enabled_)(void*) = nullptr;          // of a waiting one: whether it can go on
   void* enabled_context_ = nullptr;
 
   std::coroutine_handle<> resume_;
@@ -137,6 +138,7 @@ struct actor {
             (std::uint64_t{object} << 48);
     announced_.size = 0;
     alternatives_ = 1;
+    count_outcomes_ = nullptr;
     granted_ = false;
     enabled_ = nullptr;
   }
@@ -189,6 +191,7 @@ struct run_options {
   bool adversarial_time = false;
   bool symmetry = true;
   bool strict = false;
+  bool stale_loads = false;
   unsigned starvation_bound = 0;
 };
 
@@ -233,7 +236,8 @@ class run {
   /// Time and interference disable and enable each other in ways that races do not tell: such a
   /// body is not for the optimal search. Known once a timer was armed.
   [[nodiscard]] bool needs_sleep_sets() const noexcept {
-    return saw_spinning_ || (saw_timers_ && (options_.adversarial_time || has_interference_));
+    return saw_spinning_ || options_.stale_loads ||
+           (saw_timers_ && (options_.adversarial_time || has_interference_));
   }
   /// A virtual thread waits for a word to change: the same, as it is a write that lets it go on.
   void spins() noexcept { saw_spinning_ = true; }
