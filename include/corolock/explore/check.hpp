@@ -78,8 +78,8 @@ struct options {
   /// Only co_await read(), write(), update(): an access inside a step is an error. The footprint of
   /// a step is then known before it is done.
   bool strict = false;
-  /// Of virtual threads (explore/threads.hpp): a load may see an older store, as far as coherence and
-  /// what the thread has acquired allow it.
+  /// Of virtual threads (explore/threads.hpp): a load may see an older store, as far as coherence
+  /// and what the thread has acquired allow it.
   bool stale_loads = false;
   /// Fails a run in which a task waits for a lock while others are granted it more often than this
   /// after it has asked. 0: do not look.
