@@ -31,8 +31,10 @@ explore::task<> transfer(account from, account to, int amount, bool in_order) {
 
 auto two_transfers(bool in_order) {
   return [in_order](explore::world& w) {
-    auto& a = w.construct<account>(w.make<async_mutex>("lock of A"), w.shared<int>("A", 100));
-    auto& b = w.construct<account>(w.make<async_mutex>("lock of B"), w.shared<int>("B", 100));
+    auto& lock_of_a = w.make<async_mutex>("lock of A");
+    auto& lock_of_b = w.make<async_mutex>("lock of B");
+    auto& a = w.construct<account>(lock_of_a, w.shared<int>("A", 100));
+    auto& b = w.construct<account>(lock_of_b, w.shared<int>("B", 100));
     w.spawn("A to B", [&a, &b, in_order] { return transfer(a, b, 30, in_order); });
     w.spawn("B to A", [&a, &b, in_order] { return transfer(b, a, 10, in_order); });
     w.finally([&] { w.require(a.balance.value() == 80, "A has 80"); });
