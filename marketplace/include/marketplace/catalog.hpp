@@ -218,6 +218,9 @@ class catalog : public agent_repository {
 
   // ----- the storage itself
 
+  /// 32 random bytes, made with the database and the same ever after: for signatures that every
+  /// process on it can check.
+  virtual result<std::string> secret() = 0;
   /// Whether it can be written to, now: writes something. Errors: unavailable, with the reason.
   virtual result<bool> check_writable() = 0;
   /// Waits for the writes that have begun, and takes no more.
