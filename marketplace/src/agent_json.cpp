@@ -3,6 +3,7 @@
 
 #include <marketplace/agent_json.hpp>
 #include <marketplace/base_url.hpp>
+#include <marketplace/text.hpp>
 
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/error.hpp>
@@ -173,18 +174,6 @@ class registration_handler {
   std::size_t depth_ = 0;
   bool in_tags_ = false;
 };
-
-std::size_t characters_in(std::string_view utf8) {
-  return static_cast<std::size_t>(std::count_if(utf8.begin(), utf8.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
-  }));
-}
-bool has_control_character(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte < 0x20 || byte == 0x7f;
-  });
-}
 
 std::optional<std::string> wrong_with(const registration_handler& given) {
   const agent_profile& profile = given.profile;

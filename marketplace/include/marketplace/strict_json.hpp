@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSL-1.0
+// Copyright (c) 2026 the corolock developers
+#pragma once
+
+// JSON as strangers send it, without what Boost.JSON lets pass: members given twice.
+
+#include <marketplace/text_error.hpp>
+
+#include <boost/json/value.hpp>
+#include <boost/system/result.hpp>
+
+#include <cstddef>
+#include <string_view>
+
+namespace marketplace {
+
+/// The value of a whole text. Errors: no JSON (RFC 8259: no comments, no trailing commas), invalid
+/// UTF-8, deeper than `max_depth`, a member twice in one object (named), something after the value.
+/// The message says where, in bytes. O(text).
+boost::system::result<boost::json::value, text_error> parse_json(std::string_view text,
+                                                                 std::size_t max_depth = 32);
+
+}  // namespace marketplace

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSL-1.0
+// Copyright (c) 2026 the corolock developers
+#pragma once
+
+// Texts that strangers wrote: what they are made of.
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace marketplace {
+
+/// Whether it is well-formed UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF.
+bool is_utf8(std::string_view text) noexcept;
+
+/// Characters (code points) of well-formed UTF-8.
+std::size_t characters_in(std::string_view utf8) noexcept;
+
+/// Whether it has a character below U+0020, or U+007F.
+bool has_control_character(std::string_view text) noexcept;
+
+/// Without the spaces at both ends.
+std::string_view trimmed(std::string_view text) noexcept;
+
+/// A to Z only.
+std::string ascii_lower(std::string_view text);
+
+}  // namespace marketplace
