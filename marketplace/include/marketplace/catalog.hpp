@@ -196,10 +196,12 @@ class catalog : public agent_repository {
   /// A heartbeat: healthy from now on, until `ttl` has passed. Errors: not_found.
   virtual result<agent_record> touch(std::string agent_id, std::chrono::seconds ttl,
                                      timestamp now) = 0;
-  /// Sets the health of all agents to health_at(now, ...), but for none at all if more than
-  /// `at_most` of those with a heartbeat, as a fraction, would become worse in this sweep (and more
-  /// than 5 of them): then it is the network that failed, or this host.
-  virtual result<sweep_result> sweep(timestamp now, double at_most) = 0;
+  /// Makes the health of each agent worse where health_at(now, ...) says so; only touch() makes it
+  /// better. An agent last seen before `started_at` counts as seen then: nobody could reach a
+  /// service that was down. But nothing becomes worse at all if that were more than the fraction
+  /// `at_most` of the healthy agents in one sweep, and more than 5: then it is the network that
+  /// failed, or this host. Those that change are told in the feed, as change_kind::health.
+  virtual result<sweep_result> sweep(timestamp now, timestamp started_at, double at_most) = 0;
 
   // ----- idempotent replies
 
