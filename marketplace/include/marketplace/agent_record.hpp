@@ -24,7 +24,8 @@ enum class agent_health { unknown, healthy, stale, unreachable };
 
 struct agent_record {
   agent_profile profile;
-  std::string urn;  ///< urn:air:<publisher>:...; unique
+  std::string urn;         ///< urn:air:<publisher>:...; unique
+  std::string name_claim;  ///< what no other agent may claim for its name; empty: claims nothing
   agent_status status = agent_status::active;
 
   std::string card_text;  ///< as it was fetched or given; empty without a card

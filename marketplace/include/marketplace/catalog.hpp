@@ -46,8 +46,8 @@ struct change_context {
 struct agent_claims {
   std::string agent_id;
   std::string base_url_key;
-  std::string name_key;  ///< empty: claims none
-  std::string urn;       ///< empty: claims none
+  std::string name_claim;  ///< empty: claims none
+  std::string urn;         ///< empty: claims none
 };
 
 enum class sort_order { registered, updated, name };
@@ -228,7 +228,8 @@ class catalog : public agent_repository {
   /// Waits for the writes that have begun, and takes no more.
   virtual boost::asio::awaitable<void> close() = 0;
 
-  // ----- agent_repository, in terms of the above: without a card, an owner or an actor
+  // ----- agent_repository, in terms of the above: without a card, an owner or an
+  // actor; a name claims name_key()
 
   boost::asio::awaitable<repository_result<agent_profile>> create_agent(
       agent_profile profile) final;
