@@ -8,6 +8,7 @@
 //
 // A repetition is a round through all cases, so that a slow minute slows all of them.
 
+#include "asio.hpp"
 #include <support/allocation_counter.hpp>
 
 #include <explore/support/programs.hpp>
@@ -27,6 +28,8 @@
 namespace {
 
 using namespace corolock_test;
+using corolock_bench::asio_increments;
+using corolock_bench::sharing;
 using explore::search_method;
 using nanoseconds = std::chrono::duration<double, std::nano>;
 
@@ -156,6 +159,11 @@ std::vector<bench_case> all_cases() {
       explored("optimal.lastzero10", 0, lastzero(10)),
       explored("naive.lost_update4", 0, lost_update(4, nullptr, false, false),
                search_method::naive),
+      explored("naive.philosophers4", 0, philosophers<textbook_lock>(4, true),
+               search_method::naive),
+      sampled("random.asio_lock3", 0, search_method::random, asio_increments(3, sharing::anything)),
+      explored("optimal.asio_lockinc3", 0, asio_increments(3, sharing::anything)),
+      explored("optimal.asio_lockinc5.only_shared", 0, asio_increments(5, sharing::only_shared)),
       whole("optimal.lastzero15", milliseconds(8000), lastzero(15)),
       whole("optimal.indexer15", milliseconds(400), indexer(15)),
       whole("optimal.philosophers8", milliseconds(5), philosophers<real_lock>(8, true)),
