@@ -72,9 +72,9 @@ class card_fetcher {
       std::string base_url);
 
   /// How many requests went out.
-  [[nodiscard]] std::uint64_t requests() const noexcept { return requests_; }
-  [[nodiscard]] const semaphore& slots() const noexcept { return slots_; }
-  [[nodiscard]] const host_locks& hosts() const noexcept { return hosts_; }
+  [[nodiscard]] std::uint64_t requests() const noexcept;
+  [[nodiscard]] const semaphore& slots() const noexcept;
+  [[nodiscard]] const host_locks& hosts() const noexcept;
 };
 
 }  // namespace marketplace
