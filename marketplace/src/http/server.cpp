@@ -175,6 +175,7 @@ class server::state : public std::enable_shared_from_this<state> {
     beast::flat_buffer buffer{max_header_bytes + max_body_bytes};
     asio::cancellation_signal cut;  // of the handler that runs
     bool is_busy = false;           // with a request, from its first byte
+    bool has_unread = false;        // the last request was refused before its end
   };
   using place = std::list<connection>::iterator;
 
@@ -199,7 +200,9 @@ class server::state : public std::enable_shared_from_this<state> {
     while (co_await serve_one(c, peer)) {
     }
     c.stream.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
-    co_await drain(c);
+    if (c.has_unread) {
+      co_await drain(c);
+    }
   }
 
   // Reads what the client still sends, for a moment: closing with unread bytes would reset the
@@ -257,6 +260,7 @@ class server::state : public std::enable_shared_from_this<state> {
       if (const auto wrong = problem_of(error, true)) {
         r.peer = peer;
         r.target = "-";
+        c.has_unread = true;
         co_await write(c, wrong->to_response("", r.id), r, false, false, nullptr, began);
       }
       co_return false;
