@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Copyright (c) 2026 the corolock developers
 
+#include <marketplace/http/parser.hpp>
 #include <marketplace/http/server.hpp>
 #include <marketplace/text.hpp>
 
@@ -42,51 +43,7 @@ namespace beast = boost::beast;
 using asio::use_awaitable;
 using boost::system::error_code;
 using clock = std::chrono::steady_clock;
-using parser_type = beast::http::request_parser<beast::http::string_body>;
-
 constexpr unsigned gone_away = 499;
-
-// What the parser says about a request that is none; nullopt if the connection just ended.
-std::optional<problem> problem_of(const error_code& error, bool had_begun) {
-  using enum beast::http::error;
-  if (error == body_limit) {
-    return problem(413, "BODY_TOO_LARGE",
-                   "a request's body has at most " + std::to_string(max_body_bytes) + " bytes");
-  }
-  if (error == header_limit || error == buffer_overflow) {
-    return problem(
-        431, "HEADERS_TOO_LARGE",
-        "a request's headers have at most " + std::to_string(max_header_bytes) + " bytes");
-  }
-  if (error == bad_version) {
-    return problem(505, "HTTP_VERSION", "the protocol is HTTP/1.1");
-  }
-  if (error == beast::error::timeout) {
-    if (!had_begun) {
-      return std::nullopt;
-    }
-    return problem(408, "TIMEOUT", "the request did not come in time");
-  }
-  if (error.category() == beast::http::make_error_code(bad_method).category() &&
-      error != end_of_stream) {
-    return problem::bad_request("this is not a request of HTTP/1.1: " + error.message());
-  }
-  return std::nullopt;
-}
-
-// "http://host/path" is to be taken for "/path" (RFC 9112, 3.2.2).
-std::string origin_form(std::string_view target) {
-  for (const std::string_view scheme : {"http://", "https://"}) {
-    if (ascii_lower(target.substr(0, scheme.size())) == scheme) {
-      const std::size_t path = target.find_first_of("/?", scheme.size());
-      if (path == std::string_view::npos) {
-        return "/";
-      }
-      return (target[path] == '?' ? "/" : "") + std::string(target.substr(path));
-    }
-  }
-  return std::string(target);
-}
 
 std::string new_request_id() {
   static std::mt19937_64 random{std::random_device()()};
@@ -219,9 +176,8 @@ class server::state : public std::enable_shared_from_this<state> {
 
   // Returns whether there may be another one on this connection.
   asio::awaitable<bool> serve_one(connection& c, const std::string& peer) {
-    parser_type parser;
-    parser.header_limit(max_header_bytes);
-    parser.body_limit(max_body_bytes);
+    parser reader;
+    set_limits(reader);
 
     if (c.buffer.size() == 0) {  // between two requests
       c.is_busy = false;
@@ -242,22 +198,22 @@ class server::state : public std::enable_shared_from_this<state> {
 
     error_code error;
     c.stream.expires_after(options_.header_limit);
-    co_await beast::http::async_read_header(c.stream, c.buffer, parser,
+    co_await beast::http::async_read_header(c.stream, c.buffer, reader,
                                             asio::redirect_error(use_awaitable, error));
-    if (!error && ascii_lower(parser.get()[beast::http::field::expect]) == "100-continue") {
+    if (!error && ascii_lower(reader.get()[beast::http::field::expect]) == "100-continue") {
       beast::http::response<beast::http::empty_body> go_on(beast::http::status::continue_, 11);
       co_await beast::http::async_write(c.stream, go_on,
                                         asio::redirect_error(use_awaitable, error));
     }
     if (!error) {
       c.stream.expires_after(options_.body_limit);
-      co_await beast::http::async_read(c.stream, c.buffer, parser,
+      co_await beast::http::async_read(c.stream, c.buffer, reader,
                                        asio::redirect_error(use_awaitable, error));
     }
-    request r;
-    r.id = new_request_id();
     if (error) {
-      if (const auto wrong = problem_of(error, true)) {
+      if (const auto wrong = problem_of(error)) {
+        request r;
+        r.id = new_request_id();
         r.peer = peer;
         r.target = "-";
         c.has_unread = true;
@@ -266,10 +222,12 @@ class server::state : public std::enable_shared_from_this<state> {
       co_return false;
     }
 
-    auto message = parser.release();
+    auto message = reader.release();
     const bool keep = message.keep_alive();
     const bool is_head = message.method() == beast::http::verb::head;
-    take(r, message, peer);
+    request r = request_of(message);
+    r.id = new_request_id();
+    r.peer = peer_of(r, peer);
     const route* found = nullptr;
     response answer;
     bool is_gone = false;
@@ -292,24 +250,18 @@ class server::state : public std::enable_shared_from_this<state> {
     co_return co_await write(c, std::move(answer), r, keep && !stopping_, is_head, found, began);
   }
 
-  void take(request& r, beast::http::request<beast::http::string_body>& message,
-            const std::string& peer) const {
-    r.method = message.method_string();
-    r.target = origin_form(message.target());
-    for (const auto& field : message) {
-      r.headers.emplace_back(ascii_lower(field.name_string()), field.value());
-    }
-    r.body = std::move(message.body());
-    r.peer = peer;
+  // The client's address: the connection's, or what a trusted proxy saw.
+  [[nodiscard]] std::string peer_of(const request& r, const std::string& peer) const {
     const auto& trusted = options_.trusted_proxies;
     if (std::find(trusted.begin(), trusted.end(), peer) != trusted.end()) {
       // The proxy appended the address it saw; what stands before it, anybody may have written.
       const std::string_view chain = r.header("x-forwarded-for");
       const std::string_view last = trimmed(chain.substr(chain.rfind(',') + 1));
       if (!last.empty() && last.size() <= 64) {
-        r.peer = last;
+        return std::string(last);
       }
     }
+    return peer;
   }
 
   // Never throws but problems: what a handler does not expect is a 500 with a sentence in the log.

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSL-1.0
+// Copyright (c) 2026 the corolock developers
+#pragma once
+
+// From bytes to a request: what Beast's parser is told, and what becomes of what it says.
+
+#include <marketplace/http/message.hpp>
+#include <marketplace/http/problem.hpp>
+
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/system/error_code.hpp>
+
+#include <optional>
+
+namespace marketplace::http {
+
+using parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
+
+/// Sets the limits of headers and body.
+void set_limits(parser& of);
+
+/// What to answer to bytes that are no request; nullopt if the connection just ended.
+std::optional<problem> problem_of(const boost::system::error_code& error);
+
+/// The request, but for peer and id. The message's body moves.
+request request_of(boost::beast::http::request<boost::beast::http::string_body>& message);
+
+}  // namespace marketplace::http
