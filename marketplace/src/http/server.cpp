@@ -234,8 +234,11 @@ class server::state : public std::enable_shared_from_this<state> {
     std::optional<problem> wrong;
     try {
       found = &routes_.find(r);
-      answer = found->may_wait ? co_await serve_watched(c, *found, r, is_gone)
-                               : co_await serve(*found, r);
+      if (found->may_wait) {
+        answer = co_await serve_watched(c, *found, r, is_gone);
+      } else {
+        answer = co_await serve(*found, r);
+      }
     } catch (const problem& what) {
       wrong = what;
     }
@@ -287,11 +290,11 @@ class server::state : public std::enable_shared_from_this<state> {
     struct watch_state {
       bool is_over = false;
     };
-    const auto state = std::make_shared<watch_state>();
+    const auto watch = std::make_shared<watch_state>();
     if (c.buffer.size() == 0) {  // else its next request is here: it has not gone
       c.stream.socket().async_wait(
-          asio::socket_base::wait_read, [state, &c, &is_gone](const error_code& error) {
-            if (error || state->is_over) {
+          asio::socket_base::wait_read, [watch, &c, &is_gone](const error_code& error) {
+            if (error || watch->is_over) {
               return;
             }
             char byte = 0;
@@ -311,7 +314,7 @@ class server::state : public std::enable_shared_from_this<state> {
     } catch (...) {
       thrown = std::current_exception();
     }
-    state->is_over = true;
+    watch->is_over = true;
     error_code ignored;
     c.stream.socket().cancel(ignored);
     if (is_gone) {

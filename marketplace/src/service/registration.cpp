@@ -161,8 +161,10 @@ class reader {
     result.reserve(v->get_array().size());
     for (const json::value& each : v->get_array()) {
       if (!each.is_string()) {
-        errors.push_back({pointer_of(name) + "/" + std::to_string(result.size()), "type",
-                          std::string(name) + " must be strings, and one is " + type_of(each)});
+        std::string message(name);
+        message.append(" must be strings, and one is ").append(type_of(each));
+        errors.push_back(
+            {pointer_of(name) + "/" + std::to_string(result.size()), "type", std::move(message)});
         return std::nullopt;
       }
       result.emplace_back(each.get_string());

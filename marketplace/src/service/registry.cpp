@@ -114,7 +114,8 @@ asio::awaitable<registered> registry::register_agent(registration wanted, caller
     }
   }
   const std::string url_key = *base_url_key(*wanted.base_url);
-  const guard places = co_await claim({"1 agent_id " + agent_id, "1 base_url " + url_key});
+  const std::vector<std::string> place_keys{"1 agent_id " + agent_id, "1 base_url " + url_key};
+  const guard places = co_await claim(place_keys);
 
   agent_claims claims;
   claims.agent_id = agent_id;
@@ -179,7 +180,8 @@ asio::awaitable<agent_record> registry::update_agent(std::string agent_id, regis
     }
   }
   const std::string url_key = *base_url_key(*wanted.base_url);
-  const guard places = co_await claim({"1 agent_id " + agent_id, "1 base_url " + url_key});
+  const std::vector<std::string> place_keys{"1 agent_id " + agent_id, "1 base_url " + url_key};
+  const guard places = co_await claim(place_keys);
   agent_claims claims;
   claims.base_url_key = url_key;
   co_await require_free(claims, agent_id);
@@ -201,7 +203,8 @@ asio::awaitable<agent_record> registry::update_agent(std::string agent_id, regis
   }
   guard names;
   if (!after.name_claim.empty()) {
-    names = co_await claim({"2 agent_name " + after.name_claim});
+    std::vector<std::string> name_keys{"2 agent_name " + after.name_claim};
+    names = co_await claim(std::move(name_keys));
   }
   claims.name_claim = after.name_claim;
   co_await require_free(claims, agent_id);
@@ -216,14 +219,16 @@ asio::awaitable<agent_record> registry::delete_agent(std::string agent_id,
                                                      caller who) {
   const agent_record before = co_await find(agent_id);
   access::require_owner(who, before);
-  const guard places = co_await claim({"1 agent_id " + before.profile.agent_id});
+  const std::vector<std::string> place_keys{"1 agent_id " + before.profile.agent_id};
+  const guard places = co_await claim(place_keys);
   co_await uninterrupted();
   co_return valued(co_await agents_.remove(before.profile.agent_id, version, context_of(who)));
 }
 
 asio::awaitable<agent_record> registry::refresh_agent(std::string agent_id, caller who) {
   access::require_owner(who, co_await find(agent_id));
-  const guard places = co_await claim({"1 agent_id " + agent_id});
+  const std::vector<std::string> place_keys{"1 agent_id " + agent_id};
+  const guard places = co_await claim(place_keys);
   agent_record record = co_await find(agent_id);  // as it is now that nobody else changes it
   registration source;
   source.base_url = record.profile.base_url;
@@ -242,7 +247,8 @@ asio::awaitable<agent_record> registry::refresh_agent(std::string agent_id, call
 
 asio::awaitable<registered> registry::rotate_owner(std::string agent_id, caller who) {
   access::require_owner(who, co_await find(agent_id));
-  const guard places = co_await claim({"1 agent_id " + agent_id});
+  const std::vector<std::string> place_keys{"1 agent_id " + agent_id};
+  const guard places = co_await claim(place_keys);
   access::require_owner(who, co_await find(agent_id));  // it may have been rotated meanwhile
   registered result;
   result.owner_token = new_token("mo_");
