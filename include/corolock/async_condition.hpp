@@ -339,6 +339,7 @@ class basic_async_condition {
   void enqueue(detail::queue_word w, waiter_type& n) noexcept {
     Threading::store(n.place_, detail::condition_place::condition, std::memory_order_relaxed);
     Threading::store(n.status_, detail::wait_status::queued, std::memory_order_relaxed);
+    detail::tell_queued(n, &queue_);
     queue_.push_back(w, n);
     queue_.close(w);
   }
@@ -404,6 +405,7 @@ class basic_async_condition {
                        std::memory_order_relaxed);
     } else {
       Threading::store(n.status_, detail::wait_status::queued, std::memory_order_relaxed);
+      detail::tell_queued(n, &queue);
       queue.push_back(w, n);
     }
     Threading::store(n.place_, detail::condition_place::mutex, std::memory_order_release);

@@ -166,6 +166,7 @@ class keyed_queue {
   void release(std::span<slot> held, wake_list<Threading>& woken) noexcept {
     for (slot& s : held) {
       wait_queue<single_threaded>& queue = s.entry_->second;
+      tell_released(&queue);
       queue_word w = queue.open();
       if (queue.front(w) == nullptr) {
         s.node_ = entries_.extract(s.entry_);
@@ -176,6 +177,7 @@ class keyed_queue {
       --waiters_;
       s.node_ = std::move(n.slots_[n.held_].node_);
       ++n.held_;
+      tell_granted(n, &queue);
       if (advance(n)) {
         woken.add(n, wait_status::granted);
       }
@@ -194,9 +196,11 @@ class keyed_queue {
         at->second.push_back(w, n);
         at->second.close(w);
         ++waiters_;
+        tell_queued(n, &at->second, at->first);
         return false;
       }
       s.entry_ = entries_.insert(at, std::move(s.node_));
+      tell_granted(n, &s.entry_->second);
     }
     return true;
   }

@@ -205,12 +205,14 @@ class basic_async_mutex {
   }
 
   void owned(const typename Diagnostics::wait_record& wait) noexcept {
+    detail::tell_taken(&queue_, wait);
     if constexpr (Diagnostics::is_enabled) {
       hold_ = diagnostics_.granted(wait);
       diagnostics_.set_owner(hold_);
     }
   }
   void disowned() noexcept {
+    detail::tell_released(&queue_);
     if constexpr (Diagnostics::is_enabled) {
       diagnostics_.released(hold_);
       diagnostics_.clear_owner();
@@ -341,6 +343,10 @@ class [[nodiscard("nothing is acquired until it is co_awaited")]] lock_awaiter
       if (w == queue_empty) {
         queue.close(queue_flag);
         return false;
+      }
+      if constexpr (waiting_task::exists) {
+        this->status_ = wait_status::queued;
+        tell_queued(static_cast<typename Mutex::waiter_type&>(*this), &queue);
       }
       queue.push_back(w, *this);
       queue.close(w);  // *this may be resumed, and gone

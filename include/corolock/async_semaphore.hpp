@@ -165,20 +165,18 @@ class basic_async_semaphore {
       available_ -= units;
     }
     queue_.close(w);
-    return possible ? guard_type(*this, units, diagnostics_.granted(record)) : guard_type();
+    if (!possible) {
+      return guard_type();
+    }
+    detail::tell_taken(&queue_, record);
+    return guard_type(*this, units, diagnostics_.granted(record));
   }
 
   /// Adds `units` to the free ones and lets in the first waiters, as many as have enough.
   /// A permit does this by itself. Precondition: the bound is not exceeded.
   void release(std::size_t units = 1) noexcept {
-    detail::wake_list<Threading> woken;
-    detail::queue_word w = queue_.open();
-    COROLOCK_ASSERT(units <= bound_ - available_,
-                    "release() of an async_semaphore beyond its bound");
-    available_ += units;
-    left(w, woken);
-    queue_.close(w);
-    woken.wake();  // *this may be gone
+    detail::tell_released(&queue_);
+    add(units);
   }
 
   /// From now on nobody is let in: waits end with errc::closed, at once and later. Permits stay
@@ -242,8 +240,19 @@ class basic_async_semaphore {
       woken.add(queue_.pop_front(w), detail::wait_status::granted);
     }
   }
-  void give_up(waiter_type& n) noexcept { release(n.units_); }
+  void add(std::size_t units) noexcept {
+    detail::wake_list<Threading> woken;
+    detail::queue_word w = queue_.open();
+    COROLOCK_ASSERT(units <= bound_ - available_,
+                    "release() of an async_semaphore beyond its bound");
+    available_ += units;
+    left(w, woken);
+    queue_.close(w);
+    woken.wake();  // *this may be gone
+  }
+  void give_up(waiter_type& n) noexcept { add(n.units_); }
   guard_type take(waiter_type& n) noexcept {
+    detail::tell_taken(&queue_, n.record_);
     return guard_type(*this, n.units_, diagnostics_.granted(n.record_));
   }
   void give_back(std::size_t units, const hold_record& hold) noexcept {

@@ -183,6 +183,7 @@ class basic_async_shared_mutex {
 
   /// Ends the writing. Precondition: a writer holds the lock. A guard does this by itself.
   void unlock() noexcept {
+    detail::tell_released(&queue_);
     if constexpr (Diagnostics::is_enabled) {
       diagnostics_.released(hold_);
       diagnostics_.clear_owner();
@@ -268,6 +269,7 @@ class basic_async_shared_mutex {
   void give_up(writer&) noexcept { end_writing(0); }
   void give_up(reader&) noexcept { end_reading(); }
   guard_type take(writer& n) noexcept {
+    detail::tell_taken(&queue_, n.record_);
     if constexpr (Diagnostics::is_enabled) {
       hold_ = diagnostics_.granted(n.record_);
       diagnostics_.set_owner(hold_);
@@ -275,9 +277,11 @@ class basic_async_shared_mutex {
     return guard_type(*this);
   }
   shared_guard_type take(reader& n) noexcept {
+    detail::tell_taken(&queue_, n.record_);
     return shared_guard_type(*this, diagnostics_.granted(n.record_));
   }
   void unlock_shared(const hold_record& hold) noexcept {
+    detail::tell_released(&queue_);
     diagnostics_.released(hold);
     end_reading();
   }

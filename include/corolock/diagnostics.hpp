@@ -27,11 +27,10 @@ class no_diagnostics {
  public:
   static constexpr bool is_enabled = false;
 
-  struct call_site {
-    static constexpr call_site current() noexcept { return {}; }
-  };
+  using call_site = detail::call_site;
   struct wait_record {
-    constexpr explicit wait_record(call_site) noexcept {}
+    constexpr explicit wait_record(call_site where) noexcept : where_(where) {}
+    [[no_unique_address]] call_site where_;
   };
   struct hold_record {};
 

@@ -84,6 +84,8 @@ void run::build() {
   attached_ = nullptr;  // of a run that was left behind: lost with it
   accesses_.clear();
   withdrawn_.clear();
+  holdings_.clear();
+  waits_ = nullptr;
   objects_.clear();
   finals_.clear();
   invariants_.clear();
@@ -249,7 +251,7 @@ std::uint16_t run::add_object(std::string_view name, const void* address, std::s
             "'" + std::string(name) + "' was made after the setup: make what tasks share in it");
   }
   const auto object = static_cast<std::uint16_t>(objects::named + objects_.size());
-  objects_.push_back({name, address, what, is_shared, -1, {}});
+  objects_.push_back({name, address, what, is_shared});
   if (memory_.contains(address)) {
     memory_.belongs(address, size, object);
   }
@@ -439,7 +441,6 @@ void run::touched(const void* word, bool written) noexcept {
 
 void run::grant(actor& a) noexcept {
   const std::uint16_t object = a.object_;
-  named_object* const lock = find_object(object);
   const bool is_lock =
       a.announced_.size != 0 && a.announced_.accesses[0].kind == access_kind::request;
   a.state_ = actor_state::ready;
@@ -448,10 +449,6 @@ void run::grant(actor& a) noexcept {
   a.announced_.size = 0;
   if (is_lock) {
     a.announced_.add(object, access_kind::grant);
-    if (lock != nullptr) {
-      lock->owner = a.id_;
-      lock->owned_at = a.where_;
-    }
     a.passed_over_ = 0;
     if (options_.starvation_bound != 0) {
       pass_over(a, object);
@@ -551,11 +548,8 @@ void run::enter_scope(corolock::detail::lock_operation what, const void* lock) n
   const bool releases = what == corolock::detail::lock_operation::release;
   record(object, releases ? access_kind::release : access_kind::request);
   if (releases) {
-    if (named_object* o = find_object(object)) {
-      o->owner = -1;
-      if (tracing_ && !ending_) {
-        note("unlock " + std::string(o->name), {});
-      }
+    if (const named_object* o = find_object(object); o != nullptr && tracing_ && !ending_) {
+      note("unlock " + std::string(o->name), {});
     }
   }
   in_scope_ = true;
@@ -617,6 +611,12 @@ void run::conclude() {
     }
   }
   way_back = nullptr;
+  if (failure_ && failure_->kind == failure_kind::contract) {
+    for (const holding& h : holdings_) {
+      wait_graph_.push_back(actor_name(h.actor) + " still has " +
+                            object_name(object_of(h.lock)) + " since " + location(h.where));
+    }
+  }
 }
 
 // A virtual thread that has not ended may be in the middle of anything: what it was about to close
@@ -656,24 +656,84 @@ void run::end() {
   current_run = nullptr;
 }
 
+// A unit that its own task gives back is that task's; else it is the oldest one.
+void run::released(const void* lock) noexcept {
+  auto given_back = holdings_.end();
+  for (auto h = holdings_.begin(); h != holdings_.end(); ++h) {
+    if (h->lock == lock) {
+      const bool own = current_ != nullptr && h->actor == current_->id_;
+      if (own || given_back == holdings_.end()) {
+        given_back = h;
+      }
+      if (own) {
+        break;
+      }
+    }
+  }
+  if (given_back != holdings_.end()) {
+    holdings_.erase(given_back);
+  }
+}
+
+// ", held by one since file:line", of everybody who has a part of it; adds them to `by`.
+std::string run::held_by(const void* lock, std::uint64_t& by) const {
+  std::string text;
+  for (const holding& h : holdings_) {
+    if (h.lock == lock) {
+      const bool ended = actors_[h.actor].state_ == actor_state::finished;
+      const std::string where = location(h.where);
+      text += (text.empty() ? ", held by " : " and by ") + actor_name(h.actor) +
+              (where.empty() ? "" : " since " + where) + (ended ? ", which has ended" : "");
+      by |= bit(h.actor);
+    }
+  }
+  return text;
+}
+
+// A deadlock is a circle of tasks, each of which waits for what the next one has.
 void run::report_deadlock() {
-  bool waits_for_owner = false;
+  std::array<std::uint64_t, 64> waits_for{};
+  std::uint64_t waiting = 0;
   for (unsigned id = 0; id != setup_count_; ++id) {
     const actor& a = actors_[id];
     if (a.kind_ != actor_kind::task || a.state_ == actor_state::finished) {
       continue;
     }
-    const std::string where = location(a.where_);
-    std::string line = actor_name(id) + " waits for " + object_name(a.object_) +
-                       (where.empty() ? "" : " at " + where);
-    if (const named_object* o = find_object(a.object_); o != nullptr && o->owner >= 0) {
-      waits_for_owner = true;
-      line += ", held by " + actor_name(static_cast<unsigned>(o->owner)) + " since " +
-              location(o->owned_at);
+    waiting |= bit(id);
+    const auto report = [&](const std::string& what, std::source_location asked, const void* lock) {
+      const std::string where = location(asked.line() == 0 ? a.where_ : asked);
+      wait_graph_.push_back(actor_name(id) + " waits for " + what +
+                            (where.empty() ? "" : " at " + where) + held_by(lock, waits_for[id]));
+    };
+    const std::size_t before = wait_graph_.size();
+    for (const auto* w = waits_; w != nullptr; w = w->next()) {
+      const corolock::detail::queued_wait& wait = w->wait();
+      if (w->task() == &a && *wait.status == corolock::detail::wait_status::queued) {
+        const std::string key =
+            wait.text_of_key == nullptr ? std::string() : wait.text_of_key(wait.key);
+        const std::uint16_t object = object_of(wait.lock);
+        report(object_name(find_object(object) == nullptr ? a.object_ : object) +
+                   (key.empty() ? "" : "[" + key + "]"),
+               wait.where, wait.lock);
+      }
     }
-    wait_graph_.push_back(std::move(line));
+    if (wait_graph_.size() == before) {
+      report(object_name(a.object_), a.where_,
+             a.enabled_ == nullptr ? nullptr : a.enabled_context_);
+    }
   }
-  if (waits_for_owner) {
+  for (unsigned n = 0; n != setup_count_; ++n) {  // as far as a chain of so many waits leads
+    for (unsigned id = 0; id != setup_count_; ++id) {
+      for (std::uint64_t rest = waits_for[id]; rest != 0; rest &= rest - 1) {
+        waits_for[id] |= waits_for[static_cast<unsigned>(std::countr_zero(rest))];
+      }
+    }
+  }
+  bool circle = false;
+  for (unsigned id = 0; id != setup_count_; ++id) {
+    circle = circle || (waits_for[id] & waiting & bit(id)) != 0;
+  }
+  if (circle) {
     fail(failure_kind::deadlock, "deadlock: no task can go on");
   } else {
     fail(failure_kind::lost_wakeup,
@@ -783,6 +843,39 @@ waiting_task::waiting_task() noexcept
                     explore::detail::current_run->in_step()
                 ? &explore::detail::current_run->current()
                 : nullptr) {}
+
+void waiting_task::queues(const queued_wait& w) noexcept {
+  unlist();
+  if (task_ == nullptr || explore::detail::current_run == nullptr) {
+    return;
+  }
+  wait_ = w;
+  waiting_task*& first = explore::detail::current_run->waits();
+  next_ = first;
+  if (next_ != nullptr) {
+    next_->link_ = &next_;
+  }
+  link_ = &first;
+  first = this;
+}
+
+void waiting_task::takes(const void* lock, std::source_location where) const noexcept {
+  if (task_ != nullptr && explore::detail::current_run != nullptr) {
+    explore::detail::current_run->taken(*task_, lock, where);
+  }
+}
+
+void taken_here(const void* lock, std::source_location where) noexcept {
+  using namespace explore::detail;
+  if (threads_here == nullptr && current_run != nullptr && current_run->in_step()) {
+    current_run->taken(current_run->current(), lock, where);
+  }
+}
+void tell_released(const void* lock) noexcept {
+  if (explore::detail::threads_here == nullptr && explore::detail::current_run != nullptr) {
+    explore::detail::current_run->released(lock);
+  }
+}
 
 bool waiting_task::resumes(waiter& n, std::uintptr_t frame) const noexcept {
   if (task_ == nullptr || explore::detail::current_run == nullptr ||

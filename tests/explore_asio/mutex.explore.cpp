@@ -5,17 +5,24 @@
 
 #include <corolock/explore/asio.hpp>
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <source_location>
+#include <string>
+
 namespace {
 
 using namespace corolock;
+using boost::asio::as_tuple;
 using boost::asio::awaitable;
 using boost::asio::use_awaitable;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 // `count` tasks count one user each.
@@ -168,25 +175,102 @@ TEST(ExploreAsioMutex, TasksOfBothKindsShareIt) {
   EXPECT_EQ(r.verdict, explore::verdict::verified);
 }
 
-TEST(ExploreAsioMutex, ADeadlockNamesWhatEachTaskWaitsFor) {
-  const explore::result r = explore::check([](explore::world& w) {
-    auto& a = w.make<async_mutex>("a");
-    auto& b = w.make<async_mutex>("b");
-    explore::spawn(w, "one", [&]() -> awaitable<void> {
-      const mutex_guard first = co_await async_lock(a, use_awaitable);
+std::string at(unsigned line) {
+  return "mutex.explore.cpp:" + std::to_string(line);
+}
+unsigned here(std::source_location where = std::source_location::current()) {
+  return where.line();
+}
+
+// Two tasks that take two locks in opposite orders: what is said of it.
+template <class Lock, class Take, class... Args>
+void expect_deadlock(Take take, const unsigned& first, const unsigned& second,
+                     const Args&... args) {
+  const explore::result r = explore::check([&](explore::world& w) {
+    auto& a = w.make<Lock>("a", args...);
+    auto& b = w.make<Lock>("b", args...);
+    const auto both = [take](Lock& x, Lock& y) -> awaitable<void> {
+      const auto has = co_await take(x, true);
       co_await boost::asio::post(use_awaitable);
-      const mutex_guard second = co_await async_lock(b, use_awaitable);
-    });
-    explore::spawn(w, "two", [&]() -> awaitable<void> {
-      const mutex_guard first = co_await async_lock(b, use_awaitable);
-      co_await boost::asio::post(use_awaitable);
-      const mutex_guard second = co_await async_lock(a, use_awaitable);
+      const auto wants = co_await take(y, false);
+    };
+    explore::spawn(w, "one", [&a, &b, both] { return both(a, b); });
+    explore::spawn(w, "two", [&a, &b, both] { return both(b, a); });
+  });
+  ASSERT_TRUE(r.failure);
+  EXPECT_EQ(r.failure->kind, explore::failure_kind::deadlock);
+  EXPECT_THAT(r.failure->waits,
+              ElementsAre("one waits for b at " + at(second) + ", held by two since " + at(first),
+                          "two waits for a at " + at(second) + ", held by one since " + at(first)));
+}
+
+TEST(ExploreAsioMutex, ADeadlockNamesBothLocksAndWhereTheyWereTaken) {
+  unsigned first = 0;
+  unsigned second = 0;
+  expect_deadlock<async_mutex>(
+      [&](async_mutex& m, bool is_first) {
+        if (is_first) {
+          first = here() + 1;
+          return async_lock(m, use_awaitable);
+        }
+        second = here() + 1;
+        return async_lock(m, use_awaitable);
+      },
+      first, second);
+  expect_deadlock<async_semaphore>(
+      [&](async_semaphore& s, bool) {
+        first = second = here() + 1;
+        return async_acquire(s, 1, use_awaitable);
+      },
+      first, second, 1U);
+  expect_deadlock<guarded<int>>(
+      [&](guarded<int>& g, bool) {
+        first = second = here() + 1;
+        return async_lock(g, use_awaitable);
+      },
+      first, second);
+}
+
+TEST(ExploreAsioMutex, ADeadlockOfReadersThatWantToWrite) {
+  const explore::result r = explore::check([&](explore::world& w) {
+    auto& lock = w.make<async_shared_mutex>("lock");
+    explore::spawn_n(w, "upgrader", 2, [&lock]() -> awaitable<void> {
+      const shared_guard reads = co_await async_lock_shared(lock, use_awaitable);
+      const auto writes = co_await async_lock(lock, use_awaitable);
     });
   });
   ASSERT_TRUE(r.failure);
-  ASSERT_EQ(r.failure->waits.size(), 2U);
-  EXPECT_THAT(r.failure->waits[0], HasSubstr("one waits for b"));
-  EXPECT_THAT(r.failure->waits[1], HasSubstr("two waits for a"));
+  EXPECT_EQ(r.failure->kind, explore::failure_kind::deadlock);
+  EXPECT_THAT(r.text(), HasSubstr("upgrader[1] waits for lock at mutex.explore.cpp:"));
+  EXPECT_THAT(r.text(), HasSubstr(", held by upgrader[1] since mutex.explore.cpp:"));
+}
+
+// Both limits are far away, and no task is left: a timer that is armed is no deadlock.
+TEST(ExploreAsioMutex, KeysInOppositeOrdersAreADeadlockUnlessThereIsALimit) {
+  for (const bool limited : {false, true}) {
+    const explore::result r = explore::check([limited](explore::world& w) {
+      auto& accounts = w.make<async_keyed_mutex<int>>("accounts");
+      const auto both = [&accounts, limited](int a, int b) -> awaitable<void> {
+        const auto has = co_await async_lock(accounts, a, use_awaitable);
+        co_await boost::asio::post(use_awaitable);
+        if (limited) {
+          auto [error, wants] =
+              co_await async_lock_for(accounts, b, std::chrono::hours(1), as_tuple(use_awaitable));
+        } else {
+          const auto wants = co_await async_lock(accounts, b, use_awaitable);
+        }
+      };
+      explore::spawn(w, "one", [both] { return both(7, 8); });
+      explore::spawn(w, "two", [both] { return both(8, 7); });
+    });
+    EXPECT_EQ(static_cast<bool>(r), limited);
+    if (!limited) {
+      ASSERT_TRUE(r.failure);
+      EXPECT_EQ(r.failure->kind, explore::failure_kind::deadlock);
+      EXPECT_THAT(r.text(), HasSubstr("one waits for accounts[8] at mutex.explore.cpp:"));
+      EXPECT_THAT(r.text(), HasSubstr("two waits for accounts[7] at mutex.explore.cpp:"));
+    }
+  }
 }
 
 TEST(ExploreAsioMutex, ATokenBringsTheFailureBack) {

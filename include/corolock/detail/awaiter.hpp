@@ -127,6 +127,7 @@ bool begin_wait(P& p, W& n) noexcept {
       s = core_access::enter(p, w, n);
       threading::store(n.status_, s, std::memory_order_relaxed);
       if (s == wait_status::queued) {
+        tell_queued(n, &queue);
         queue.push_back(w, n);
         core_access::arrived(p, w, n, woken);
       }

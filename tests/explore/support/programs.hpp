@@ -41,9 +41,7 @@ class textbook_lock {
     }
     void result(run& r, actor& a, std::source_location where) const {
       lock_->held_ = true;
-      explore::detail::named_object& o = *r.find_object(r.object_of(lock_));
-      o.owner = a.id_;
-      o.owned_at = where;
+      r.taken(a, lock_, where);
     }
 
    private:
@@ -60,7 +58,7 @@ class textbook_lock {
     }
     void result(run& r, actor&, std::source_location) const {
       lock_->held_ = false;
-      r.find_object(r.object_of(lock_))->owner = -1;
+      r.released(lock_);
     }
 
    private:

@@ -157,10 +157,15 @@ struct withdrawn_operation {
 struct named_object {
   std::string_view name;
   const void* address;
-  const char* what;         // "shared", "mutex", ...
-  bool is_shared;           // a shared<T>
-  std::int16_t owner = -1;  // of a lock: the task that has it
-  std::source_location owned_at;
+  const char* what;  // "shared", "mutex", ...
+  bool is_shared;    // a shared<T>
+};
+
+// A lock, or units of one, that a task has.
+struct holding {
+  const void* lock;
+  std::uint8_t actor;
+  std::source_location where;  // it was asked for
 };
 
 // One line of a trace.
@@ -349,6 +354,13 @@ class run {
   void enter_scope(corolock::detail::lock_operation what, const void* lock) noexcept;
   void leave_scope() noexcept { in_scope_ = false; }
 
+  /// Who has what, and who queues for what.
+  void taken(const actor& a, const void* lock, std::source_location where) {
+    holdings_.push_back({lock, a.id_, where});
+  }
+  void released(const void* lock) noexcept;
+  [[nodiscard]] corolock::detail::waiting_task*& waits() noexcept { return waits_; }
+
   [[nodiscard]] attachment* attached() const noexcept { return attached_; }
   void attach(attachment& a) noexcept { attached_ = &a; }
 
@@ -374,6 +386,7 @@ class run {
   [[nodiscard]] bool has_unfinished_thread() const noexcept;
   void pass_over(const actor& owner, std::uint16_t lock);
   void report_deadlock();
+  [[nodiscard]] std::string held_by(const void* lock, std::uint64_t& by) const;
   [[nodiscard]] std::uint64_t timers_due() noexcept;
 
   body_function body_;
@@ -406,6 +419,8 @@ class run {
   attachment* attached_ = nullptr;
   std::vector<access> accesses_;
   std::vector<withdrawn_operation> withdrawn_;
+  std::vector<holding> holdings_;
+  corolock::detail::waiting_task* waits_ = nullptr;  // those that have queued
   std::vector<named_object> objects_;
   std::vector<callable> finals_;
   std::vector<callable> invariants_;

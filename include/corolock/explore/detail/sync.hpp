@@ -15,8 +15,12 @@
 #include <corolock/detail/config.hpp>
 
 #include <atomic>
+#include <concepts>
 #include <cstdint>
 #include <cstring>
+#include <source_location>
+#include <string>
+#include <string_view>
 #include <type_traits>
 
 COROLOCK_BEGIN
@@ -172,6 +176,30 @@ class [[nodiscard]] operation_scope {
   operation_scope& operator=(const operation_scope&) = delete;
 };
 
+/// A key as reports show it; empty where it has no text.
+template <class Key>
+std::string text_of_key(const void* key) {
+  const Key& k = *static_cast<const Key*>(key);
+  if constexpr (std::convertible_to<const Key&, std::string_view>) {
+    return '"' + std::string(std::string_view(k)) + '"';
+  } else if constexpr (requires { std::to_string(k); }) {
+    return std::to_string(k);
+  } else {
+    return {};
+  }
+}
+
+enum class wait_status : std::uint32_t;
+
+/// What a task queues for, and since where it does.
+struct queued_wait {
+  const void* lock = nullptr;  // its queue
+  std::source_location where;
+  const wait_status* status = nullptr;
+  const void* key = nullptr;  // of a keyed lock
+  std::string (*text_of_key)(const void*) = nullptr;
+};
+
 /// The task in whose step a waiter was made. A coroutine without an executor, so one that is not
 /// the explorer's own but awaited by a task, is resumed in a step of that task, and not in the
 /// step of whoever granted it what it waits for.
@@ -181,15 +209,74 @@ class waiting_task {
   static constexpr bool exists = true;
 
   waiting_task() noexcept;
+  waiting_task(const waiting_task&) = delete;
+  waiting_task& operator=(const waiting_task&) = delete;
+  ~waiting_task() { unlist(); }
+
   /// Instead of the trampoline: the task goes on with this frame. False: there is no such task, or
   /// it does something else.
   bool resumes(waiter& n, std::uintptr_t frame) const noexcept;
   /// The frame is about to be destroyed. False: it is not one that resumes() was told of.
   bool forgets(const waiter& n) const noexcept;
 
+  /// It queues; until it takes something, it is on the run's list of waits.
+  void queues(const queued_wait& w) noexcept;
+  /// It has been given a lock, perhaps in a step of another task.
+  void takes(const void* lock, std::source_location where) const noexcept;
+
+  // For the explorer.
+  [[nodiscard]] const queued_wait& wait() const noexcept { return wait_; }
+  [[nodiscard]] const explore::detail::actor* task() const noexcept { return task_; }
+  [[nodiscard]] const waiting_task* next() const noexcept { return next_; }
+
  private:
+  void unlist() noexcept {
+    if (link_ != nullptr) {
+      *link_ = next_;
+      if (next_ != nullptr) {
+        next_->link_ = link_;
+      }
+      link_ = nullptr;
+    }
+  }
+
   explore::detail::actor* task_;
+  waiting_task* next_ = nullptr;
+  waiting_task** link_ = nullptr;  // what points to it; null: not on the list
+  queued_wait wait_;
 };
+
+using call_site = std::source_location;
+
+// A policy's record of a wait need not say where it was.
+template <class Record>
+std::source_location place_of(const Record& record) noexcept {
+  if constexpr (requires { std::source_location(record.where_); }) {
+    return record.where_;
+  } else {
+    return {};
+  }
+}
+
+void taken_here(const void* lock, std::source_location where) noexcept;
+
+template <class Waiter>
+void tell_queued(Waiter& n, const void* lock) noexcept {
+  n.task_.queues({lock, place_of(n.record_), &n.status_});
+}
+template <class Waiter, class Key>
+void tell_queued(Waiter& n, const void* lock, const Key& key) noexcept {
+  n.task_.queues({lock, place_of(n.record_), &n.status_, &key, &text_of_key<Key>});
+}
+template <class Record>
+void tell_taken(const void* lock, const Record& record) noexcept {
+  taken_here(lock, place_of(record));
+}
+template <class Waiter>
+void tell_granted(const Waiter& n, const void* lock) noexcept {
+  n.task_.takes(lock, place_of(n.record_));
+}
+void tell_released(const void* lock) noexcept;
 
 }  // namespace detail
 
