@@ -69,6 +69,17 @@ std::optional<agent_health> agent_health_of(std::string_view text) noexcept;
 /// text and without `sequence`, `change` and `owner`.
 std::string to_json(const agent_record& record);
 
+/// to_json() in two steps, for catalogs that keep the first one's result: a heartbeat changes what
+/// the second one adds, and nothing else.
+std::string to_json_without_liveness(const agent_record& record);
+std::string with_liveness(std::string json, agent_health health,
+                          std::optional<timestamp> last_seen_at,
+                          std::optional<std::chrono::seconds> ttl);
+
+/// The record that to_json_without_liveness() was made of; what is not in there, is not in here.
+/// Throws std::runtime_error if it was made of none.
+agent_record record_of(std::string_view json);
+
 /// "2026-11-23T04:48:37.123Z"; RFC 3339, UTC, milliseconds.
 std::string to_text(timestamp time);
 /// Takes any RFC 3339 text, with an offset and a fraction too.

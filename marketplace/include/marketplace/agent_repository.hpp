@@ -30,7 +30,7 @@ class repository_error {
 
   repository_error() = default;
   static repository_error conflict(std::string field, std::string holder) {
-    std::string message = field + " is held by agent " + holder;
+    std::string message = field + (holder.empty() ? " is taken" : " is held by agent " + holder);
     return {kind::conflict, std::move(field), std::move(holder), std::move(message)};
   }
   static repository_error stale(const std::string& agent_id) {

@@ -50,12 +50,13 @@ struct agent_claims {
   std::string urn;         ///< empty: claims none
 };
 
+/// registered: the order in which they were, whatever their registered_at says.
 enum class sort_order { registered, updated, name };
 
 /// The place after one agent in a list. What does not change: an agent that is added or removed
 /// elsewhere neither repeats nor hides one.
 struct list_position {
-  std::string value;  ///< of what is sorted by: milliseconds, or the name's key
+  std::string value;  ///< of what is sorted by: a time, the name's key; empty for registered
   std::int64_t sequence = 0;
 };
 
@@ -66,7 +67,7 @@ struct search_query {
   std::string capability;
   std::string provider;
   std::optional<agent_health> health;
-  std::optional<agent_status> status;
+  std::optional<agent_status> status;  ///< a deleted agent has none of them
   std::string base_url_key;
   std::optional<timestamp> updated_since;
   bool include_deleted = false;
@@ -199,8 +200,8 @@ class catalog : public agent_repository {
   /// Makes the health of each agent worse where health_at(now, ...) says so; only touch() makes it
   /// better. An agent last seen before `started_at` counts as seen then: nobody could reach a
   /// service that was down. But nothing becomes worse at all if that were more than the fraction
-  /// `at_most` of the healthy agents in one sweep, and more than 5: then it is the network that
-  /// failed, or this host. Those that change are told in the feed, as change_kind::health.
+  /// `at_most` of the healthy agents in one sweep, and more than 5 of them: then it is the network
+  /// that failed, or this host. Those that change are told in the feed, as change_kind::health.
   virtual result<sweep_result> sweep(timestamp now, timestamp started_at, double at_most) = 0;
 
   // ----- idempotent replies
