@@ -17,10 +17,10 @@ set(COROLOCK_TEST_PREFIX "" CACHE STRING "What the name of every test begins wit
 # the folder has none. ASIO: the tests include Boost.Asio, precompiled. SLOW_TIMEOUT: the suite Slow
 # has this limit, and the label `slow` instead, by which `./dev test` leaves it out.
 #
-#   corolock_add_tests(NAME FOLDER folder [EXCLUDE regex] [ASIO] [LIBRARIES lib...] [LABELS label...] [TIMEOUT s]
+#   corolock_add_tests(NAME FOLDER folder [ASIO] [LIBRARIES lib...] [LABELS label...] [TIMEOUT s]
 #                      [SLOW_TIMEOUT s])
 function(corolock_add_tests NAME)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "ASIO" "FOLDER;EXCLUDE;TIMEOUT;SLOW_TIMEOUT" "LIBRARIES;LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "ASIO" "FOLDER;TIMEOUT;SLOW_TIMEOUT" "LIBRARIES;LABELS")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_FOLDER)
     message(FATAL_ERROR "corolock_add_tests(${NAME}): bad arguments: ${arg_UNPARSED_ARGUMENTS}")
   endif()
@@ -30,9 +30,6 @@ function(corolock_add_tests NAME)
 
   file(GLOB sources CONFIGURE_DEPENDS
     "${arg_FOLDER}/*.test.cpp" "${arg_FOLDER}/*.explore.cpp")
-  if(arg_EXCLUDE)
-    list(FILTER sources EXCLUDE REGEX "${arg_EXCLUDE}")
-  endif()
   if(NOT sources)
     return()
   endif()

@@ -177,7 +177,7 @@ class keyed_queue {
       --waiters_;
       s.node_ = std::move(n.slots_[n.held_].node_);
       ++n.held_;
-      tell_granted(n, &queue);
+      tell_granted(n, &queue, this);
       if (advance(n)) {
         woken.add(n, wait_status::granted);
       }
@@ -196,11 +196,11 @@ class keyed_queue {
         at->second.push_back(w, n);
         at->second.close(w);
         ++waiters_;
-        tell_queued(n, &at->second, at->first);
+        tell_queued(n, &at->second, this, at->first);
         return false;
       }
       s.entry_ = entries_.insert(at, std::move(s.node_));
-      tell_granted(n, &s.entry_->second);
+      tell_granted(n, &s.entry_->second, this);
     }
     return true;
   }

@@ -152,6 +152,7 @@ actor& run::reset_actor(unsigned id, actor_kind kind, std::string_view name) noe
   a.enabled_ = nullptr;
   a.resume_ = nullptr;
   a.root_ = nullptr;
+  a.destroy_ = nullptr;
   return a;
 }
 
@@ -411,6 +412,8 @@ void run::interfere(actor& a) {
         target.act_ = nullptr;
         if (target.root_) {
           std::exchange(target.root_, nullptr).destroy();
+        } else if (target.destroy_ != nullptr) {
+          target.destroy_(target);
         }
       }
       break;
@@ -577,7 +580,9 @@ void run::abandon(failure_kind kind, std::string message) {
     std::abort();
   }
   abandoned_ = true;
-  threads_here = nullptr;      // a virtual thread is not gone back to
+  if (thread_hook* const thread = std::exchange(threads_here, nullptr)) {
+    thread->leave_for_good();  // calls this again, from the stack of the search
+  }
   std::longjmp(*way_back, 1);  // NOLINT(cert-err52-cpp)
 }
 
@@ -614,7 +619,7 @@ void run::conclude() {
   if (failure_ && failure_->kind == failure_kind::contract) {
     for (const holding& h : holdings_) {
       wait_graph_.push_back(actor_name(h.actor) + " still has " +
-                            object_name(object_of(h.lock)) + " since " + location(h.where));
+                            object_name(object_of(h.primitive)) + " since " + location(h.where));
     }
   }
 }
@@ -654,6 +659,24 @@ void run::end() {
   abandoned_ = false;
   destroyed_at_end_.clear();
   current_run = nullptr;
+}
+
+void run::taken(const actor& a, const void* lock, const void* primitive,
+                std::source_location where) {
+  holdings_.push_back({lock, primitive, a.id_, where});
+  note_of_asio(a, "has ", primitive, where);
+}
+void run::queued(const actor& a, const corolock::detail::queued_wait& wait) {
+  note_of_asio(a, "waits for ", wait.primitive, wait.where);
+}
+// A task of the explorer's own has told already, at its co_await.
+void run::note_of_asio(const actor& a, const char* what, const void* primitive,
+                       std::source_location where) {
+  if (tracing_ && &a == current_ && a.destroy_ != nullptr) {
+    if (const named_object* o = find_object(object_of(primitive))) {
+      note(what + std::string(o->name), where);
+    }
+  }
 }
 
 // A unit that its own task gives back is that task's; else it is the oldest one.
@@ -711,13 +734,17 @@ void run::report_deadlock() {
       if (w->task() == &a && *wait.status == corolock::detail::wait_status::queued) {
         const std::string key =
             wait.text_of_key == nullptr ? std::string() : wait.text_of_key(wait.key);
-        const std::uint16_t object = object_of(wait.lock);
+        const std::uint16_t object = object_of(wait.primitive);
         report(object_name(find_object(object) == nullptr ? a.object_ : object) +
                    (key.empty() ? "" : "[" + key + "]"),
                wait.where, wait.lock);
       }
     }
-    if (wait_graph_.size() == before) {
+    if (wait_graph_.size() == before && a.destroy_ != nullptr) {
+      wait_graph_.push_back(actor_name(id) +
+                            " waits for something outside the explorer, such as an io_context, a "
+                            "thread or a callback of the body's own");
+    } else if (wait_graph_.size() == before) {
       report(object_name(a.object_), a.where_,
              a.enabled_ == nullptr ? nullptr : a.enabled_context_);
     }
@@ -857,18 +884,20 @@ void waiting_task::queues(const queued_wait& w) noexcept {
   }
   link_ = &first;
   first = this;
+  explore::detail::current_run->queued(*task_, w);
 }
 
-void waiting_task::takes(const void* lock, std::source_location where) const noexcept {
+void waiting_task::takes(const void* lock, const void* primitive,
+                         std::source_location where) const noexcept {
   if (task_ != nullptr && explore::detail::current_run != nullptr) {
-    explore::detail::current_run->taken(*task_, lock, where);
+    explore::detail::current_run->taken(*task_, lock, primitive, where);
   }
 }
 
 void taken_here(const void* lock, std::source_location where) noexcept {
   using namespace explore::detail;
   if (threads_here == nullptr && current_run != nullptr && current_run->in_step()) {
-    current_run->taken(current_run->current(), lock, where);
+    current_run->taken(current_run->current(), lock, lock, where);
   }
 }
 void tell_released(const void* lock) noexcept {

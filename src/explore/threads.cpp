@@ -13,9 +13,21 @@
 #include <corolock/explore/detail/run.hpp>
 #include <corolock/explore/threads.hpp>
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define COROLOCK_ADDRESS_SANITIZER 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define COROLOCK_ADDRESS_SANITIZER 1
+#endif
+#if defined(COROLOCK_ADDRESS_SANITIZER)
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
 #include <ucontext.h>
 
 #include <algorithm>
+#include <array>
 #include <csetjmp>
 #include <map>
 #include <new>
@@ -30,6 +42,57 @@ using corolock::detail::this_thread_trampoline;
 using corolock::detail::trampoline;
 
 constexpr std::size_t stack_size = std::size_t{1} << 18;
+
+// Tells AddressSanitizer, where there is one, of each switch: one side before it, the other after.
+#if defined(COROLOCK_ADDRESS_SANITIZER)
+class stack_switches {
+ public:
+  // From the search to a thread, and there.
+  void to_thread(const char* stack) noexcept {
+    __sanitizer_start_switch_fiber(&of_search_, stack, stack_size);
+  }
+  void in_thread(unsigned id) noexcept {
+    __sanitizer_finish_switch_fiber(std::exchange(of_threads_[id], nullptr), &bottom_, &size_);
+  }
+  // From a thread, which comes back or does not, to the search, and there.
+  void to_search(unsigned id) noexcept {
+    __sanitizer_start_switch_fiber(&of_threads_[id], bottom_, size_);
+  }
+  void to_search_for_good() noexcept { __sanitizer_start_switch_fiber(nullptr, bottom_, size_); }
+  void in_search() noexcept { __sanitizer_finish_switch_fiber(of_search_, nullptr, nullptr); }
+
+  // Frames that were left behind have marked the stack.
+  static void clear(const char* stack) noexcept { ASAN_UNPOISON_MEMORY_REGION(stack, stack_size); }
+  // What is kept of threads that nobody goes back to ends where a thread leaves for good: so each of
+  // them is gone to for a moment, on the stack where we are.
+  [[gnu::no_sanitize_address]] void forget_threads() noexcept {
+    for (void*& kept : of_threads_) {
+      if (kept != nullptr) {
+        __sanitizer_start_switch_fiber(&of_search_, bottom_, size_);
+        __sanitizer_finish_switch_fiber(std::exchange(kept, nullptr), nullptr, nullptr);
+        to_search_for_good();
+        in_search();
+      }
+    }
+  }
+
+ private:
+  void* of_search_ = nullptr;
+  std::array<void*, 64> of_threads_{};  // by the number of the actor
+  const void* bottom_ = nullptr;        // of the search's stack
+  std::size_t size_ = 0;
+};
+#else
+struct stack_switches {
+  static void to_thread(const char*) noexcept {}
+  static void in_thread(unsigned) noexcept {}
+  static void to_search(unsigned) noexcept {}
+  static void to_search_for_good() noexcept {}
+  static void in_search() noexcept {}
+  static void clear(const char*) noexcept {}
+  static void forget_threads() noexcept {}
+};
+#endif
 
 struct fiber {
   run* run_;
@@ -177,6 +240,7 @@ class scheduler final : public thread_hook {
   void spin() noexcept override { running_->spins_ = true; }
   void lock(const void* mutex) noexcept override;
   void unlock(const void* mutex) noexcept override;
+  [[noreturn]] void leave_for_good() noexcept override;
 
   void begin_run_with(run& r, unsigned id);
   void require_alive(const void* word);
@@ -184,6 +248,8 @@ class scheduler final : public thread_hook {
   void leave();
 
   fiber* running_ = nullptr;
+  bool abandons_ = false;  // the thread that ran has left for good
+  [[no_unique_address]] stack_switches switches_;
   std::vector<word_range> dead_;
   std::vector<fiber*> spinning_;
   std::vector<const void*> locked_;  // blocking mutexes
@@ -206,6 +272,7 @@ void exchange_thread_locals(fiber& f) noexcept {
 
 void run_thread() {
   fiber& f = *threads.running_;
+  threads.switches_.in_thread(f.actor_->id_);
   threads_here = &threads;
   exchange_thread_locals(f);
   try {
@@ -214,7 +281,8 @@ void run_thread() {
     f.run_->fail(failure_kind::exception, "an exception left " + f.run_->actor_name(f.actor_->id_));
   }
   f.run_->finished(*f.actor_);
-  threads.leave();
+  exchange_thread_locals(f);
+  threads.leave_for_good();
 }
 
 bool enter(actor& a) {
@@ -223,6 +291,7 @@ bool enter(actor& a) {
   f.back_ = &back;
   threads.running_ = &f;
   if (_setjmp(back) == 0) {  // NOLINT(cert-err52-cpp): a switch of stacks
+    threads.switches_.to_thread(f.stack_);
     if (f.started_) {
       _longjmp(f.here_, 1);  // NOLINT(cert-err52-cpp)
     }
@@ -235,6 +304,10 @@ bool enter(actor& a) {
     ::makecontext(&context, run_thread, 0);
     ::setcontext(&context);
   }
+  threads.switches_.in_search();
+  if (std::exchange(threads.abandons_, false)) {
+    f.run_->abandon(failure_kind::contract, {});  // which has told already why
+  }
   return false;
 }
 
@@ -242,6 +315,7 @@ bool enter(actor& a) {
 // first thread of another run.
 void scheduler::begin_run_with(run& r, unsigned id) {
   if (run_ != &r || id <= last_id_) {
+    switches_.forget_threads();
     dead_.clear();
     spinning_.clear();
     locked_.clear();
@@ -261,18 +335,27 @@ void scheduler::begin_run_with(run& r, unsigned id) {
   exchange_thread_locals(f);
   threads_here = nullptr;
   if (_setjmp(f.here_) == 0) {  // NOLINT(cert-err52-cpp): a switch of stacks
-    _longjmp(*f.back_, 1);      // NOLINT(cert-err52-cpp)
+    switches_.to_search(f.actor_->id_);
+    _longjmp(*f.back_, 1);  // NOLINT(cert-err52-cpp)
   }
   fiber& again = *running_;
+  switches_.in_thread(again.actor_->id_);
   threads_here = this;
   exchange_thread_locals(again);
+}
+
+// Ended, or abandoned in the middle of something.
+[[gnu::noinline]] void scheduler::leave_for_good() noexcept {
+  abandons_ = running_->actor_->state_ != actor_state::finished;
+  threads_here = nullptr;
+  switches_.to_search_for_good();
+  _longjmp(*running_->back_, 1);  // NOLINT(cert-err52-cpp): a switch of stacks
 }
 
 void scheduler::require_alive(const void* word) {
   const auto* const p = static_cast<const char*>(word);
   for (const word_range& d : dead_) {
     if (p >= d.begin && p < d.begin + d.size) {
-      threads_here = nullptr;
       run_->abandon(failure_kind::contract,
                     run_->actor_name(running_->actor_->id_) + " touches a destroyed object");
     }
@@ -381,6 +464,7 @@ void start_thread(run& r, std::string_view name, callable function) {
   threads.begin_run_with(r, a.id_);
   r.prepare(a);
   auto* const stack = static_cast<char*>(r.allocate(stack_size));
+  stack_switches::clear(stack);
   fiber& f = *::new (r.allocate(sizeof(fiber))) fiber;
   f.run_ = &r;
   f.actor_ = &a;

@@ -241,6 +241,8 @@ TEST(ExploreAsioMutex, ADeadlockOfReadersThatWantToWrite) {
   });
   ASSERT_TRUE(r.failure);
   EXPECT_EQ(r.failure->kind, explore::failure_kind::deadlock);
+  EXPECT_THAT(r.text(), HasSubstr("has lock  mutex.explore.cpp:"));
+  EXPECT_THAT(r.text(), HasSubstr("waits for lock  mutex.explore.cpp:"));
   EXPECT_THAT(r.text(), HasSubstr("upgrader[1] waits for lock at mutex.explore.cpp:"));
   EXPECT_THAT(r.text(), HasSubstr(", held by upgrader[1] since mutex.explore.cpp:"));
 }

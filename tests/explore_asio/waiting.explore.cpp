@@ -11,6 +11,7 @@
 #include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
@@ -99,6 +100,85 @@ TEST(ExploreAsioCancellation, IsLeftOutWithoutABudget) {
   o.cancellations = 0;
   EXPECT_TRUE(explore::check(holder_and(mutex, wait, explore::cancellable), o));
   EXPECT_EQ(cancelled, 0U);
+}
+
+explore::options with_destructions(unsigned count) {
+  explore::options o;
+  o.destructions = count;
+  return o;
+}
+
+// The waiter is destroyed while it waits for the lock, just after the grant, and while it has it.
+TEST(ExploreAsioDestruction, ComesAtEverySuspensionAndLeaksNothing) {
+  for (const explore::spawn_options how : {explore::spawn_options(), explore::cancellable}) {
+    async_mutex* mutex = nullptr;
+    struct {
+      unsigned begun = 0;
+      unsigned locked = 0;
+      unsigned ended = 0;
+    } count;
+    const auto wait = [&count](async_mutex& lock) -> awaitable<void> {
+      ++count.begun;
+      corolock::asio::timer timer(co_await boost::asio::this_coro::executor, 1s);
+      const mutex_guard guard = co_await async_lock(lock, use_awaitable);
+      ++count.locked;
+      co_await (timer.async_wait(use_awaitable) && boost::asio::post(use_awaitable));
+      ++count.ended;
+    };
+    const explore::result r = explore::check(holder_and(mutex, wait, how), with_destructions(1));
+    EXPECT_TRUE(r);
+    EXPECT_EQ(r.verdict, explore::verdict::verified);
+    EXPECT_GT(count.begun, count.locked);
+    EXPECT_GT(count.locked, count.ended);
+    EXPECT_GT(count.ended, 0U);
+  }
+}
+
+TEST(ExploreAsioDestruction, FindsWhatNoDestructorGivesBack) {
+  async_mutex* mutex = nullptr;
+  const auto wait = [](async_mutex& lock) -> awaitable<void> {
+    mutex_guard guard = co_await async_lock(lock, use_awaitable);
+    (void)guard.release();
+    co_await boost::asio::post(use_awaitable);
+    lock.unlock();
+  };
+  EXPECT_TRUE(explore::check(holder_and(mutex, wait)));
+  const explore::result r = explore::check(holder_and(mutex, wait), with_destructions(1));
+  ASSERT_TRUE(r.failure);
+  EXPECT_THAT(r.text(), HasSubstr("destroys waiter"));
+}
+
+// What waits in the strand goes with it; the others' posts to it are lost.
+TEST(ExploreAsioDestruction, TakesTheStrandAlong) {
+  const explore::result r = explore::check(
+      [](explore::world& w) {
+        auto& lock = w.make<async_mutex>("lock");
+        explore::spawn_n(w, "task", 2, [&lock]() -> awaitable<void> {
+          const auto strand = boost::asio::make_strand(co_await boost::asio::this_coro::executor);
+          const auto part = [&lock]() -> awaitable<void> {
+            const mutex_guard guard = co_await async_lock(lock, use_awaitable);
+            co_await boost::asio::post(use_awaitable);
+          };
+          co_await boost::asio::co_spawn(strand, part, use_awaitable);
+        });
+        w.finally([&] { w.require(!lock.is_locked(), "nobody holds the lock"); });
+      },
+      with_destructions(2));
+  EXPECT_TRUE(r);
+  EXPECT_EQ(r.verdict, explore::verdict::verified);
+}
+
+TEST(ExploreAsioException, CannotBePutIntoATaskAndSaysSo) {
+  async_mutex* mutex = nullptr;
+  const auto wait = [](async_mutex& lock) -> awaitable<void> {
+    const mutex_guard guard = co_await async_lock(lock, use_awaitable);
+  };
+  explore::options o;
+  o.exceptions = 1;
+  const explore::result r = explore::check(holder_and(mutex, wait), o);
+  ASSERT_TRUE(r.failure);
+  EXPECT_EQ(r.failure->kind, explore::failure_kind::contract);
+  EXPECT_THAT(r.failure->message, HasSubstr("options::exceptions is set, and holder is a task"));
 }
 
 TEST(ExploreAsioTime, ALimitPassesJustBeforeTheGrantAndJustAfter) {
@@ -297,6 +377,25 @@ TEST(ExploreAsioTask, ARawTimerOfAsioFailsAndIsNamed) {
   ASSERT_TRUE(r.failure);
   EXPECT_EQ(r.failure->kind, explore::failure_kind::contract);
   EXPECT_THAT(r.failure->message, HasSubstr("sleeper uses a steady_timer, a socket"));
+}
+
+// An io_context that nobody runs: the explorer knows nothing of it, and says that.
+TEST(ExploreAsioTask, WhoWaitsForAnIoContextOfTheBodysOwnIsNamed) {
+  const explore::result r = explore::check([](explore::world& w) {
+    auto& lock = w.make<async_mutex>("lock");
+    auto& context = w.make<boost::asio::io_context>("context");
+    explore::spawn(w, "waiter", [&]() -> awaitable<void> {
+      {
+        const mutex_guard guard = co_await async_lock(lock, use_awaitable);
+      }
+      co_await boost::asio::post(context, use_awaitable);
+    });
+  });
+  ASSERT_TRUE(r.failure);
+  EXPECT_EQ(r.failure->kind, explore::failure_kind::lost_wakeup);
+  EXPECT_THAT(r.failure->waits,
+              ElementsAre("waiter waits for something outside the explorer, such as an io_context, "
+                          "a thread or a callback of the body's own"));
 }
 
 TEST(ExploreAsioTask, WhoWaitsForWhatNobodyDoesIsALostWakeUp) {

@@ -139,10 +139,12 @@ struct waiting_task {
 struct call_site {
   static constexpr call_site current() noexcept { return {}; }
 };
-constexpr void tell_queued(auto& /*waiter*/, const void* /*lock*/,
-                           const auto&... /*key*/) noexcept {}
+constexpr void tell_queued(auto& /*waiter*/, const void* /*lock*/) noexcept {}
+constexpr void tell_queued(auto& /*waiter*/, const void* /*lock*/, const void* /*primitive*/,
+                           const auto& /*key*/) noexcept {}
 constexpr void tell_taken(const void* /*lock*/, const auto& /*record*/) noexcept {}
-constexpr void tell_granted(const auto& /*waiter*/, const void* /*lock*/) noexcept {}
+constexpr void tell_granted(const auto& /*waiter*/, const void* /*lock*/,
+                            const void* /*primitive*/) noexcept {}
 constexpr void tell_released(const void* /*lock*/) noexcept {}
 
 }  // namespace detail

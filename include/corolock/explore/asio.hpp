@@ -12,7 +12,9 @@
 //   mark(text)                 a line in the trace
 //
 // A task's executor is the explorer's: a step is one handler of it, so others run wherever the task
-// suspends. Time is virtual: corolock::asio::timer::clock_type. A steady_timer of Asio's own, a
+// suspends. It may be destroyed there (options::destructions), as by the end of its execution
+// context, but no exception comes out of its co_await (options::exceptions is refused). Time is
+// virtual: corolock::asio::timer::clock_type. A steady_timer of Asio's own, a
 // socket, or anything else that waits for the outside world fails the run, and says so.
 //
 // Without only_shared, every step counts as depending on every other one, since Asio code may
@@ -87,10 +89,18 @@ void start_asio(world& w, actor& a, Function&& f, spawn_options o) {
   static_assert(std::is_same_v<std::invoke_result_t<const function&>, boost::asio::awaitable<void>>,
                 "spawn takes a function that returns a boost::asio::awaitable<void>");
   run& r = w.here();
-  asio_task& task = asio_context::of(r).add(a, o.only_shared());
+  const run_options& settings = r.settings();
+  asio_task& task = asio_tasks::of(r).add(a, o.only_shared(), settings.destructions != 0);
+  if (settings.exceptions != 0) {
+    r.fail(failure_kind::contract,
+           "options::exceptions is set, and " + r.actor_name(a.id_) +
+               " is a task of Asio, into whose co_await the explorer can throw nothing: leave it "
+               "0, and let a cancellation come instead (explore::cancellable)");
+  }
   // A coroutine lambda's captures live in the lambda: it is kept as long as the run.
   const function& kept = w.construct<function>(std::forward<Function>(f));
   const auto ended = [&task](const std::exception_ptr& e) { task.ended(e); };
+  r.add_interference(a);
   if (o.cancellation() == boost::asio::cancellation_type::none) {
     boost::asio::co_spawn(asio_executor(task), kept(), ended);
   } else {

@@ -41,7 +41,7 @@ class textbook_lock {
     }
     void result(run& r, actor& a, std::source_location where) const {
       lock_->held_ = true;
-      r.taken(a, lock_, where);
+      r.taken(a, lock_, lock_, where);
     }
 
    private:

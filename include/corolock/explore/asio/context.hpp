@@ -2,7 +2,7 @@
 // Copyright (c) 2026 the corolock developers
 #pragma once
 
-// The execution context of a run, new in each, and the executor of each of its tasks.
+// The tasks of Asio of a run and their execution context, new in each, and their executors.
 //
 // What is posted to a task's executor is queued in that task, first in, first out; a step of the
 // task is one handler. So a task of Asio is an actor that is ready while its queue is not empty.
@@ -41,11 +41,31 @@
 COROLOCK_BEGIN
 namespace explore::detail {
 
+/// An execution context without anything to run: what is posted is in the queues of the tasks.
+class asio_context final : public boost::asio::execution_context {
+ public:
+  // Asio's own scheduler is there, so that a raw timer, which would make one, starts no thread.
+  asio_context() {
+    boost::asio::add_service(*this, new boost::asio::detail::scheduler(
+                                        *this, BOOST_ASIO_CONCURRENCY_HINT_UNSAFE, false));
+  }
+  asio_context(const asio_context&) = delete;
+  asio_context& operator=(const asio_context&) = delete;
+  ~asio_context() = default;
+
+  /// Destroys the handlers that its services know of: those that wait for a lock or for time, and
+  /// those that are in a strand. The services stay, for the destructors of objects that use them.
+  void shut_down() { shutdown(); }
+};
+
 /// One task: its queue of handlers.
 class asio_task {
  public:
-  asio_task(boost::asio::execution_context& context, actor& a, bool only_shared) noexcept
-      : context_(context), actor_(a), only_shared_(only_shared) {}
+  asio_task(asio_context& context, actor& a, bool only_shared) noexcept
+      : context_(context), actor_(a), only_shared_(only_shared) {
+    a.act_context_ = this;
+    a.destroy_ = &destroy;
+  }
   asio_task(const asio_task&) = delete;
   asio_task& operator=(const asio_task&) = delete;
   ~asio_task() { drop_all(); }
@@ -69,6 +89,18 @@ class asio_task {
   }
   /// From now on what is posted is dropped, not run.
   void shut_down() noexcept { is_shut_down_ = true; }
+
+  /// The task is destroyed while it is suspended, as by the end of its execution context.
+  static void destroy(actor& a) {
+    auto& self = *static_cast<asio_task*>(a.act_context_);
+    if (!self.only_shared_) {
+      current_run->record(objects::elsewhere, access_kind::write);
+    }
+    self.shut_down();
+    self.context_.shut_down();
+    while (self.drop_all()) {  // what is destroyed may post
+    }
+  }
 
   /// The task's own coroutine has ended.
   void ended(const std::exception_ptr& exception) {
@@ -192,20 +224,8 @@ class asio_task {
       self.announce(r);
     } else if (self.has_ended_) {
       r.finished(a);
-    } else {
-      self.name_what_it_waits_for(r);
     }
     return false;
-  }
-
-  // The first thing with a name that the step touched, for the report of a deadlock.
-  void name_what_it_waits_for(run& r) noexcept {
-    for (const access& x : r.accesses()) {
-      if (const named_object* o = r.find_object(x.object); o != nullptr && !o->is_shared) {
-        actor_.object_ = x.object;
-        return;
-      }
-    }
   }
 
   void report(const std::exception_ptr& exception) {
@@ -225,7 +245,7 @@ class asio_task {
     }
   }
 
-  boost::asio::execution_context& context_;
+  asio_context& context_;
   actor& actor_;
   const bool only_shared_;
   bool runs_ = false;
@@ -238,28 +258,23 @@ class asio_task {
   std::optional<std::stop_callback<emit_signal>> on_stop_;
 };
 
-/// The context: it owns the tasks, and with them the frames of those that wait.
-class asio_context final : public boost::asio::execution_context {
+/// The tasks of a run and their context, and with them the frames of those that wait. Where tasks
+/// may be destroyed (options::destructions) each has a context of its own.
+class asio_tasks {
  public:
-  // Asio's own scheduler is there, so that a raw timer, which would make one, starts no thread.
-  asio_context() {
-    boost::asio::add_service(*this, new boost::asio::detail::scheduler(
-                                        *this, BOOST_ASIO_CONCURRENCY_HINT_UNSAFE, false));
-  }
-  asio_context(const asio_context&) = delete;
-  asio_context& operator=(const asio_context&) = delete;
-
-  ~asio_context() {
-    shut_down();
-    destroy();
-  }
+  asio_tasks() = default;
+  asio_tasks(const asio_tasks&) = delete;
+  asio_tasks& operator=(const asio_tasks&) = delete;
+  ~asio_tasks() { shut_down(); }
 
   // Handlers that are destroyed may unlock, and so post to other tasks.
   void shut_down() {
     for (const auto& task : tasks_) {
       task->shut_down();
     }
-    shutdown();
+    for (const auto& context : contexts_) {
+      context->shut_down();
+    }
     for (bool dropped = true; dropped;) {
       dropped = false;
       for (const auto& task : tasks_) {
@@ -268,33 +283,37 @@ class asio_context final : public boost::asio::execution_context {
     }
   }
 
-  static asio_context& of(run& r) {
+  static asio_tasks& of(run& r) {
     if (r.attached() == nullptr) {
       r.attach(*new owner);
     }
-    return *static_cast<owner&>(*r.attached()).context_;
+    return *static_cast<owner&>(*r.attached()).tasks_;
   }
 
-  asio_task& add(actor& a, bool only_shared) {
-    tasks_.push_back(std::make_unique<asio_task>(*this, a, only_shared));
+  asio_task& add(actor& a, bool only_shared, bool may_be_destroyed) {
+    if (contexts_.empty() || may_be_destroyed) {
+      contexts_.push_back(std::make_unique<asio_context>());
+    }
+    tasks_.push_back(std::make_unique<asio_task>(*contexts_.back(), a, only_shared));
     return *tasks_.back();
   }
 
  private:
-  // Frames are destroyed before what the body made, which they use; the context itself after it,
-  // for the strands among that: when the next run ends.
+  // Frames are destroyed before what the body made, which they use; the contexts themselves after
+  // it, for the strands among that: when the next run ends.
   struct owner final : attachment {
     owner() = default;
     owner(const owner&) = delete;
     owner& operator=(const owner&) = delete;
     ~owner() override {
-      static thread_local std::unique_ptr<asio_context> last;
-      context_->shut_down();
-      last = std::move(context_);
+      static thread_local std::unique_ptr<asio_tasks> last;
+      tasks_->shut_down();
+      last = std::move(tasks_);
     }
-    std::unique_ptr<asio_context> context_ = std::make_unique<asio_context>();
+    std::unique_ptr<asio_tasks> tasks_ = std::make_unique<asio_tasks>();
   };
 
+  std::vector<std::unique_ptr<asio_context>> contexts_;
   std::vector<std::unique_ptr<asio_task>> tasks_;
 };
 

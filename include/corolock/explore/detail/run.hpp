@@ -123,6 +123,7 @@ struct actor {
 
   std::coroutine_handle<> resume_;
   std::coroutine_handle<> root_;
+  void (*destroy_)(actor&) = nullptr;  // of a task that has no root: destroys what it has
   resumption posted_;
   const corolock::detail::waiter* posted_waiter_ = nullptr;  // of a coroutine without an executor,
   std::uintptr_t posted_frame_ = 0;                          // and where it goes on
@@ -163,7 +164,8 @@ struct named_object {
 
 // A lock, or units of one, that a task has.
 struct holding {
-  const void* lock;
+  const void* lock;       // its queue
+  const void* primitive;  // what has the name: the same, but for a key
   std::uint8_t actor;
   std::source_location where;  // it was asked for
 };
@@ -355,9 +357,8 @@ class run {
   void leave_scope() noexcept { in_scope_ = false; }
 
   /// Who has what, and who queues for what.
-  void taken(const actor& a, const void* lock, std::source_location where) {
-    holdings_.push_back({lock, a.id_, where});
-  }
+  void taken(const actor& a, const void* lock, const void* primitive, std::source_location where);
+  void queued(const actor& a, const corolock::detail::queued_wait& wait);
   void released(const void* lock) noexcept;
   [[nodiscard]] corolock::detail::waiting_task*& waits() noexcept { return waits_; }
 
@@ -386,6 +387,8 @@ class run {
   [[nodiscard]] bool has_unfinished_thread() const noexcept;
   void pass_over(const actor& owner, std::uint16_t lock);
   void report_deadlock();
+  void note_of_asio(const actor& a, const char* what, const void* primitive,
+                    std::source_location where);
   [[nodiscard]] std::string held_by(const void* lock, std::uint64_t& by) const;
   [[nodiscard]] std::uint64_t timers_due() noexcept;
 

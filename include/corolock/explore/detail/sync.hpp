@@ -47,6 +47,8 @@ class thread_hook {
   virtual void spin() noexcept = 0;
   virtual void lock(const void* mutex) noexcept = 0;
   virtual void unlock(const void* mutex) noexcept = 0;
+  /// The run is abandoned. Does not return.
+  virtual void leave_for_good() noexcept = 0;
 
  protected:
   ~thread_hook() = default;
@@ -196,7 +198,8 @@ struct queued_wait {
   const void* lock = nullptr;  // its queue
   std::source_location where;
   const wait_status* status = nullptr;
-  const void* key = nullptr;  // of a keyed lock
+  const void* primitive = nullptr;  // what has the name
+  const void* key = nullptr;        // of a keyed lock
   std::string (*text_of_key)(const void*) = nullptr;
 };
 
@@ -222,7 +225,7 @@ class waiting_task {
   /// It queues; until it takes something, it is on the run's list of waits.
   void queues(const queued_wait& w) noexcept;
   /// It has been given a lock, perhaps in a step of another task.
-  void takes(const void* lock, std::source_location where) const noexcept;
+  void takes(const void* lock, const void* primitive, std::source_location where) const noexcept;
 
   // For the explorer.
   [[nodiscard]] const queued_wait& wait() const noexcept { return wait_; }
@@ -262,19 +265,19 @@ void taken_here(const void* lock, std::source_location where) noexcept;
 
 template <class Waiter>
 void tell_queued(Waiter& n, const void* lock) noexcept {
-  n.task_.queues({lock, place_of(n.record_), &n.status_});
+  n.task_.queues({lock, place_of(n.record_), &n.status_, lock});
 }
 template <class Waiter, class Key>
-void tell_queued(Waiter& n, const void* lock, const Key& key) noexcept {
-  n.task_.queues({lock, place_of(n.record_), &n.status_, &key, &text_of_key<Key>});
+void tell_queued(Waiter& n, const void* lock, const void* primitive, const Key& key) noexcept {
+  n.task_.queues({lock, place_of(n.record_), &n.status_, primitive, &key, &text_of_key<Key>});
 }
 template <class Record>
 void tell_taken(const void* lock, const Record& record) noexcept {
   taken_here(lock, place_of(record));
 }
 template <class Waiter>
-void tell_granted(const Waiter& n, const void* lock) noexcept {
-  n.task_.takes(lock, place_of(n.record_));
+void tell_granted(const Waiter& n, const void* lock, const void* primitive) noexcept {
+  n.task_.takes(lock, primitive, place_of(n.record_));
 }
 void tell_released(const void* lock) noexcept;
 
