@@ -63,8 +63,8 @@ class stack_switches {
 
   // Frames that were left behind have marked the stack.
   static void clear(const char* stack) noexcept { ASAN_UNPOISON_MEMORY_REGION(stack, stack_size); }
-  // What is kept of threads that nobody goes back to ends where a thread leaves for good: so each of
-  // them is gone to for a moment, on the stack where we are.
+  // What is kept of a thread ends where it leaves for good. So each one that nobody goes back to is
+  // gone to for a moment, on the stack where we are.
   [[gnu::no_sanitize_address]] void forget_threads() noexcept {
     for (void*& kept : of_threads_) {
       if (kept != nullptr) {
