@@ -9,6 +9,13 @@ if(PROJECT_IS_TOP_LEVEL)
 endif()
 set(CMAKE_CXX_EXTENSIONS OFF)
 
+# The scripts of the tests need nothing but Python's own library.
+if(COROLOCK_BUILD_TESTS OR COROLOCK_BUILD_PYTHON)
+  find_program(COROLOCK_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH)
+  find_program(COROLOCK_PYTHON python3 REQUIRED)
+  mark_as_advanced(COROLOCK_PYTHON)
+endif()
+
 if(NOT TARGET Boost::headers)
   message(FATAL_ERROR "corolock's tests, examples and program need Boost ${COROLOCK_BOOST_VERSION}")
 endif()

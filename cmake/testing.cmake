@@ -2,11 +2,6 @@
 
 include(GoogleTest)
 
-# The scripts of the tests need nothing but Python's own library.
-find_program(COROLOCK_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH)
-find_program(COROLOCK_PYTHON python3 REQUIRED)
-mark_as_advanced(COROLOCK_PYTHON)
-
 find_package(GTest REQUIRED GLOBAL)
 find_package(Boost ${COROLOCK_BOOST_VERSION} REQUIRED COMPONENTS context GLOBAL)
 

@@ -29,7 +29,7 @@ ASIO = re.compile(r"#\s*include\s*<(boost/asio|corolock/asio|marketplace/)")
 def all_headers() -> bytes:
     """The digest of what any file may include."""
     digest = hashlib.sha256((ROOT / ".clang-tidy").read_bytes())
-    for folder in ("include", "marketplace", "tests", "bench", "cli"):
+    for folder in ("include", "marketplace", "tests", "bench", "cli", "python"):
         for header in sorted((ROOT / folder).rglob("*.hpp")):
             digest.update(str(header).encode() + b"\0" + header.read_bytes())
     return digest.digest()

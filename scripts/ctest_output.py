@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: BSL-1.0
 """Reads ctest's output from standard input and prints it for people.
 
-On a terminal the tests that pass share one line; elsewhere each has its own. ctest's closing line,
+usage: ctest_output.py LOG
+
+On a terminal the tests that pass share one line; elsewhere each has its own. What CPython's own
+tests gave is taken from LOG, in which ctest has everything. ctest's closing line,
 "100% tests passed, 0 tests failed out of N", is printed last.
 """
 
+import pathlib
 import re
 import sys
 
 RESULT = re.compile(r"\s*\d+/\d+ Test\s+#\d+: ")
 START = re.compile(r"\s*Start\s+\d+: ")
+SUITE = re.compile(r"test_\w+\.py: \d+/\d+ passed.*")
 CLOSING = re.compile(r"\d+% tests passed, \d+ tests? failed out of \d+")
 
 
@@ -37,6 +42,11 @@ def main() -> int:
             pending = True
         else:
             show(line)
+    log = pathlib.Path(sys.argv[1])
+    if log.is_file():
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+            if SUITE.fullmatch(line):
+                show(line)
     if closing is not None:
         show(closing)
     return 0
