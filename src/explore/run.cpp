@@ -143,6 +143,7 @@ actor& run::reset_actor(unsigned id, actor_kind kind, std::string_view name) noe
   a.copies_ = -1;
   a.next_copy_ = -1;
   a.held_ = false;
+  a.open_queues_ = 0;
   a.passed_over_ = 0;
   a.name_ = name;
   a.index_ = 0;
@@ -570,6 +571,14 @@ void run::fail(failure_kind kind, std::string message) {
   }
 }
 
+void run::resumed_by_another(const actor& a) {
+  const std::string where = location(a.where_);
+  abandon(failure_kind::contract,
+          "a step of " + actor_name(current_->id_) + " ran the code of " + actor_name(a.id_) +
+              " behind its '" + a.verb_ + "'" + (where.empty() ? "" : " at " + where) +
+              " before it returned: what wakes a task has to post it, not to resume it");
+}
+
 // A contract is violated in the middle of a step, in a function that cannot throw, and going on
 // would be undefined: the run is left behind as it is. Its memory is used again by the next run;
 // what its objects hold outside it is lost.
@@ -862,6 +871,33 @@ operation_scope::operation_scope(lock_operation what, const void* lock) noexcept
 operation_scope::~operation_scope() {
   if (explore::detail::current_run != nullptr) {
     explore::detail::current_run->leave_scope();
+  }
+}
+
+namespace {
+
+// Whose step runs, if any does.
+explore::detail::actor* who_runs() noexcept {
+  explore::detail::run* const r = explore::detail::current_run;
+  return r != nullptr && r->in_step() ? &r->current() : nullptr;
+}
+
+}  // namespace
+
+void queue_opened() noexcept {
+  if (auto* const a = who_runs()) {
+    ++a->open_queues_;
+  }
+}
+void queue_closes() noexcept {
+  if (auto* const a = who_runs()) {
+    --a->open_queues_;
+  }
+}
+void link_is_read(std::uintptr_t link) noexcept {
+  const auto* const a = who_runs();
+  if (a != nullptr && a->open_queues_ == 0 && (link & link_is_queued) != 0) {
+    contract_violation("the link of a queued waiter is read while its queue is not open");
   }
 }
 

@@ -176,6 +176,38 @@ TEST(OtherCoroutinesExplored, OthersMayRunBetweenTheUnlockAndTheNextOwner) {
   expect_failure(r, explore::failure_kind::invariant, {"it waited", "two", "unlock m"});
 }
 
+// An event as many write it: who sets it resumes who waits, on its own stack.
+class resuming_event {
+ public:
+  bool await_ready() const noexcept { return is_set_; }
+  void await_suspend(std::coroutine_handle<> h) noexcept { waiting_ = h; }
+  void await_resume() const noexcept {}
+  void set() {
+    is_set_ = true;
+    if (waiting_) {
+      waiting_.resume();
+    }
+  }
+
+ private:
+  bool is_set_ = false;
+  std::coroutine_handle<> waiting_;
+};
+
+TEST(OtherCoroutinesExplored, WhoWakesATaskMustNotRunIt) {
+  const explore::result r = explore::check([](explore::world& w) {
+    auto& e = w.make<resuming_event>("e");
+    w.spawn("waiter", [&]() -> explore::task<> { co_await e; });
+    w.spawn("setter", [&]() -> explore::task<> {
+      co_await explore::yield();
+      e.set();
+    });
+  });
+  expect_failure(r, explore::failure_kind::contract,
+                 {"a step of setter ran the code of waiter behind its 'wait for' at",
+                  "other_coroutines.explore.cpp:"});
+}
+
 TEST(OtherCoroutinesExplored, ADeadlockNamesTheTasks) {
   const explore::result r = explore::check([](explore::world& w) {
     auto& m = w.make<async_mutex>("m");

@@ -125,6 +125,12 @@ struct operation_scope {
   constexpr operation_scope(lock_operation, const void*) noexcept {}
 };
 
+// Tells the explorer that whoever runs has a queue open, or is about to close it; in production,
+// nothing. And the link of a waiter, which only who has the queue open may read while it is queued.
+constexpr void queue_opened() noexcept {}
+constexpr void queue_closes() noexcept {}
+using link_word = std::uintptr_t;
+
 // Which task of the explorer made a waiter; in production, nothing: what has no executor is resumed
 // by the trampoline.
 struct waiter;

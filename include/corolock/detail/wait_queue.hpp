@@ -52,20 +52,19 @@ class wait_queue {
   wait_queue(const wait_queue&) = delete;
   wait_queue& operator=(const wait_queue&) = delete;
 
-  [[nodiscard]] COROLOCK_ALWAYS_INLINE queue_word open() noexcept {
-    if constexpr (Threading::is_thread_safe) {
-      return opened(open_or_busy());
-    } else {
-      return word_;
-    }
-  }
+  [[nodiscard]] COROLOCK_ALWAYS_INLINE queue_word open() noexcept { return opened(open_or_busy()); }
 
   // open() in two steps, for callers that expect a certain word: open_or_busy() may return `busy`,
   // and then the queue is open only after opened().
   [[nodiscard]] COROLOCK_ALWAYS_INLINE queue_word open_or_busy() noexcept {
     if constexpr (Threading::is_thread_safe) {
-      return Threading::exchange(word_, queue_busy, std::memory_order_acquire);
+      const queue_word w = Threading::exchange(word_, queue_busy, std::memory_order_acquire);
+      if (w != queue_busy) {
+        queue_opened();
+      }
+      return w;
     } else {
+      queue_opened();
       return word_;
     }
   }
@@ -80,6 +79,7 @@ class wait_queue {
 
   // Last touch: another thread may own, and destroy, the primitive from here on.
   COROLOCK_ALWAYS_INLINE void close(queue_word w) noexcept {
+    queue_closes();
     Threading::store(word_, w, std::memory_order_release);
   }
 
@@ -151,6 +151,7 @@ class wait_queue {
         w = Threading::exchange(word_, queue_busy, std::memory_order_acquire);
       }
     }
+    queue_opened();
     return w;
   }
 

@@ -152,8 +152,8 @@ inline constexpr std::uintptr_t link_is_listed = 2;  // set while listed on a th
 inline constexpr std::uintptr_t link_tags = 3;
 
 struct waiter {
-  std::uintptr_t link_;  // next waiter, tagged; the last one has a null address
-  waiter* prev_;         // valid unless this is the first of its list
+  link_word link_;  // next waiter, tagged; the last one has a null address
+  waiter* prev_;    // valid unless this is the first of its list
   std::uintptr_t
       frame_;  // coroutine to resume, tagged; 0: not suspended, the destructor's question
   [[no_unique_address]] waiting_task task_;

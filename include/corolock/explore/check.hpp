@@ -7,7 +7,7 @@
 //   check(body, options)     search; a result
 //   replay(token, body)      one schedule again, from the token of a failure
 
-#include <corolock/explore/world.hpp>
+#include <corolock/explore/detail/run.hpp>
 
 #include <chrono>
 #include <cstdint>

@@ -104,7 +104,11 @@ decltype(auto) awaiter_of(Awaitable&& awaitable) {
   }
 }
 
-inline void throw_if_told(actor& a) {
+// The task goes on behind its wait.
+inline void go_on_as(actor& a) {
+  if (&a != &current_run->current()) [[unlikely]] {
+    current_run->resumed_by_another(a);
+  }
   if (a.raise_) {
     a.raise_ = false;
     throw injected_exception();
@@ -148,7 +152,7 @@ class announced_wait {
   }
 
   decltype(auto) await_resume() {
-    throw_if_told(*actor_);
+    go_on_as(*actor_);
     using result = decltype(awaiter_.await_resume());
     if constexpr (is_outcome<result>) {
       result ended = awaiter_.await_resume();
@@ -285,7 +289,7 @@ class announced_operation {
     }
   }
   decltype(auto) await_resume() {
-    throw_if_told(*actor_);
+    go_on_as(*actor_);
     return operation_.result(*current_run, *actor_, where_);
   }
 

@@ -104,6 +104,7 @@ struct actor {
   std::int16_t copies_ = -1;     // the first of the copies that it is one of, until its first step
   std::int16_t next_copy_ = -1;  // starts after this one
   bool held_ = false;            // it is such a copy, and may not start yet
+  std::uint32_t open_queues_ = 0;
   std::uint32_t passed_over_ = 0;  // grants to others of the lock that it waits for
   std::string_view name_;
   std::uint32_t index_ = 0;  // of several with the same name; counts from 1, 0: the only one
@@ -368,6 +369,9 @@ class run {
   void add_final(callable c) { finals_.push_back(c); }
   void add_invariant(callable c) { invariants_.push_back(c); }
 
+  /// A step of the current task runs the code of this one: in front of what that task has left to
+  /// do, which no executor would allow.
+  [[noreturn]] void resumed_by_another(const actor& a);
   /// The run ends here: back to the search, wherever this is called from.
   [[noreturn]] void abandon(failure_kind kind, std::string message);
 

@@ -203,6 +203,33 @@ struct queued_wait {
   std::string (*text_of_key)(const void*) = nullptr;
 };
 
+/// Whoever runs has a queue open; is about to close it; reads this link of a waiter.
+void queue_opened() noexcept;
+void queue_closes() noexcept;
+void link_is_read(std::uintptr_t link) noexcept;
+
+/// The link of a waiter is a plain variable, and while the waiter is queued those that queue or
+/// leave behind it write it. A race for it need not change any outcome, so each read is looked at.
+class link_word {
+ public:
+  link_word() noexcept = default;
+  link_word(const link_word&) = delete;
+  link_word& operator=(const link_word& other) noexcept {
+    return *this = static_cast<std::uintptr_t>(other);
+  }
+  link_word& operator=(std::uintptr_t word) noexcept {
+    word_ = word;
+    return *this;
+  }
+  operator std::uintptr_t() const noexcept {  // NOLINT(google-explicit-constructor)
+    link_is_read(word_);
+    return word_;
+  }
+
+ private:
+  std::uintptr_t word_ = 0;
+};
+
 /// The task in whose step a waiter was made. A coroutine without an executor, so one that is not
 /// the explorer's own but awaited by a task, is resumed in a step of that task, and not in the
 /// step of whoever granted it what it waits for.
