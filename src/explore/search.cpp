@@ -541,7 +541,9 @@ void search::add_branch(frame& f, std::vector<element>& v) {
 }
 
 // The step `last` (number `second`; or pending, after the end) races with number `first`: explores
-// it before that one.
+// it before that one. The branch is all that does not need `first`, also what came after `second`:
+// a step that sleeps may depend on that alone, and without it seem to have covered the branch.
+// (Counts.WhatComesBehindARaceBelongsToItsBranch)
 void search::reverse(std::size_t first, std::size_t second, const element& last) {
   const executed_step& e = steps_[first];
   branch_.clear();

@@ -2,8 +2,9 @@
 // Copyright (c) 2026 the corolock developers
 #pragma once
 
-// From failing schedules to the one that is shown: the fewest tasks, then the fewest preemptions,
-// then the fewest steps; and the two steps whose order makes the difference.
+// From failing schedules to the one that is shown, and the two steps whose order makes the
+// difference. It has the fewest preemptions that a small search finds; then blocks of steps are
+// exchanged, and tasks left out, as long as it fails and gets shorter.
 
 #include "search.hpp"
 

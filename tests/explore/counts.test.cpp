@@ -177,6 +177,15 @@ TEST(Counts, LitmusTests) {
   expect_interleavings(litmus_test(coherence), 3);
 }
 
+// Each order of a read and the writes that it may see, and no more: 2 of x, 3 of y, 2 * 2 of z. The
+// last task's third write is behind the race for y. Without it in the branch, a step that sleeps
+// seems to make that branch superfluous.
+TEST(Counts, WhatComesBehindARaceBelongsToItsBranch) {
+  const litmus test{"", {"Rx", "RyRz", "RzWx", "WyWyWz"}};
+  expect_traces(litmus_test(test), 24);
+  expect_interleavings(litmus_test(test), 1680);
+}
+
 // ------------------------------------------------------------------------------------------ locks
 
 TEST(Counts, IncrementsUnderALockHaveATraceForEveryOrder) {

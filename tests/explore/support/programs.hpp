@@ -17,6 +17,7 @@
 #include <stop_token>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace corolock_test {
 
@@ -246,16 +247,16 @@ inline void optimal_example(explore::world& w) {
 // Two tasks of two accesses each: 'R' or 'W', and of which variable.
 struct litmus {
   std::string_view name;
-  std::array<std::string_view, 2> tasks;  // "WxRy"
+  std::vector<std::string_view> tasks;  // "WxRy"
 };
 
 inline auto litmus_test(const litmus& test) {
   return [test](explore::world& w) {
-    auto& x = make_variables<2>(w, "x", 2);
+    auto& x = make_variables<3>(w, "x", 3);
     for (const std::string_view accesses : test.tasks) {
       w.spawn("t", [&x, accesses]() -> explore::task<> {
         for (std::size_t i = 0; i != accesses.size(); i += 2) {
-          auto& variable = *x[accesses[i + 1] == 'x' ? 0 : 1];
+          auto& variable = *x[static_cast<std::size_t>(accesses[i + 1] - 'x')];
           if (accesses[i] == 'R') {
             co_await variable.read();
           } else {
