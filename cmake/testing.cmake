@@ -8,9 +8,10 @@ find_package(Boost ${COROLOCK_BOOST_VERSION} REQUIRED COMPONENTS context GLOBAL)
 # What stands before the name of each of our ctest tests, so that several builds can be run as one.
 set(COROLOCK_TEST_PREFIX "" CACHE STRING "What the name of every test begins with")
 
-# One executable of all FOLDER/*.test.cpp and FOLDER/*.explore.cpp, each of its cases a test of ctest; nothing at all while
-# the folder has none. ASIO: the tests include Boost.Asio, precompiled. SLOW_TIMEOUT: the suite Slow
-# has this limit, and the label `slow` instead, by which `./dev test` leaves it out.
+# One executable of all FOLDER/*.test.cpp and FOLDER/*.explore.cpp, each of its cases a test of
+# ctest; nothing at all while the folder has none. ASIO: the tests include Boost.Asio, precompiled.
+# SLOW_TIMEOUT: the suite Slow has this limit, and the label `slow` instead, by which `./dev test`
+# leaves it out.
 #
 #   corolock_add_tests(NAME FOLDER folder [ASIO] [LIBRARIES lib...] [LABELS label...] [TIMEOUT s]
 #                      [SLOW_TIMEOUT s])
