@@ -154,8 +154,8 @@ std::string contested(search& s, const executed_step& a, const executed_step& b,
   for (const access x : s.footprints()[a.actual]) {
     for (const access y : s.footprints()[b.actual]) {
       if ((relation(x, y) & (races | lock_race)) != 0 && x.object >= objects::named &&
-          x.object - objects::named < objects.size()) {
-        return objects[static_cast<std::size_t>(x.object - objects::named)];
+          x.object < objects::named + objects.size()) {
+        return objects[x.object - objects::named];
       }
     }
   }
