@@ -282,6 +282,8 @@ class in_memory_catalog::state {
   repository_result<sweep_result> sweep(timestamp now, timestamp started_at, double at_most) {
     sweep_result result;
     const std::lock_guard lock(mutex_);
+    std::erase_if(replies_,
+                  [&](const auto& entry) { return entry.second.reply.expires_at <= now; });
     std::vector<std::pair<agent_record*, agent_health>> worse;
     std::size_t healthy_worse = 0;
     for (const auto& [at, sequence] : looks_) {
