@@ -6,7 +6,9 @@
 
 #include <boost/beast/core/error.hpp>
 #include <boost/beast/http/error.hpp>
+#include <boost/beast/http/field.hpp>
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -49,7 +51,7 @@ std::optional<problem> problem_of(const boost::system::error_code& error) {
         "a request's headers have at most " + std::to_string(max_header_bytes) + " bytes");
   }
   if (error == bad_version) {
-    return problem(505, "HTTP_VERSION", "the protocol is HTTP/1.1");
+    return problem::bad_request("the protocol is HTTP/1.1");
   }
   if (error == beast::error::timeout) {
     return problem(408, "TIMEOUT", "the request did not come in time");
@@ -59,6 +61,14 @@ std::optional<problem> problem_of(const boost::system::error_code& error) {
     return problem::bad_request("this is not a request of HTTP/1.1: " + error.message());
   }
   return std::nullopt;
+}
+
+void require_host(const beast::http::fields& headers, unsigned version) {
+  const std::size_t hosts = headers.count(beast::http::field::host);
+  if (hosts > 1 || (hosts == 0 && version >= 11)) {
+    throw problem::bad_request(hosts == 0 ? "a request of HTTP/1.1 has to have the header Host"
+                                          : "a request has one header Host only");
+  }
 }
 
 request request_of(beast::http::request<beast::http::string_body>& message) {

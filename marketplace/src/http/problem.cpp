@@ -86,7 +86,6 @@ std::string_view reason_of(unsigned status) noexcept {
     case 501: return "Not Implemented";
     case 502: return "Bad Gateway";
     case 503: return "Service Unavailable";
-    case 505: return "HTTP Version Not Supported";
     default: return "Error";
   }
 }

@@ -59,6 +59,43 @@ std::string new_request_id() {
 
 }  // namespace
 
+// A limit on the time that reading takes. Not the stream's own: that one closes the socket, and the
+// client is still to be told.
+class read_limit {
+ public:
+  explicit read_limit(beast::tcp_stream& stream)
+      : timer_(stream.get_executor()), alarm_(std::make_shared<alarm>(stream)) {}
+  read_limit(const read_limit&) = delete;
+  read_limit& operator=(const read_limit&) = delete;
+  ~read_limit() { end(); }
+
+  void begin(std::chrono::milliseconds limit) {
+    timer_.expires_after(limit);
+    timer_.async_wait([alarm = alarm_, round = ++alarm_->round](const error_code& error) {
+      if (!error && alarm->round == round) {
+        alarm->has_rung = true;
+        alarm->stream.cancel();
+      }
+    });
+  }
+  void end() {
+    ++alarm_->round;  // a wait that is over, but whose handler has not run, is of no round
+    timer_.cancel();
+  }
+  [[nodiscard]] bool has_passed() const noexcept { return alarm_->has_rung; }
+
+ private:
+  struct alarm {
+    explicit alarm(beast::tcp_stream& s) : stream(s) {}
+    beast::tcp_stream& stream;  // there while the round is the present one
+    unsigned round = 0;
+    bool has_rung = false;
+  };
+
+  asio::steady_timer timer_;
+  std::shared_ptr<alarm> alarm_;
+};
+
 // One object for the server and all that its connections share; each of them keeps it alive.
 class server::state : public std::enable_shared_from_this<state> {
  public:
@@ -129,6 +166,7 @@ class server::state : public std::enable_shared_from_this<state> {
   struct connection {
     explicit connection(asio::ip::tcp::socket socket) : stream(std::move(socket)) {}
     beast::tcp_stream stream;
+    read_limit limit{stream};
     beast::flat_buffer buffer{max_header_bytes + max_body_bytes};
     asio::cancellation_signal cut;  // of the handler that runs
     bool is_busy = false;           // with a request, from its first byte
@@ -197,7 +235,8 @@ class server::state : public std::enable_shared_from_this<state> {
     const auto began = clock::now();
 
     error_code error;
-    c.stream.expires_after(options_.header_limit);
+    c.stream.expires_never();
+    c.limit.begin(options_.header_limit);
     co_await beast::http::async_read_header(c.stream, c.buffer, reader,
                                             asio::redirect_error(use_awaitable, error));
     if (!error && ascii_lower(reader.get()[beast::http::field::expect]) == "100-continue") {
@@ -205,10 +244,14 @@ class server::state : public std::enable_shared_from_this<state> {
       co_await beast::http::async_write(c.stream, go_on,
                                         asio::redirect_error(use_awaitable, error));
     }
-    if (!error) {
-      c.stream.expires_after(options_.body_limit);
+    if (!error && !reader.is_done()) {
+      c.limit.begin(options_.body_limit);
       co_await beast::http::async_read(c.stream, c.buffer, reader,
                                        asio::redirect_error(use_awaitable, error));
+    }
+    c.limit.end();
+    if (c.limit.has_passed()) {
+      error = beast::error::timeout;
     }
     if (error) {
       if (const auto wrong = problem_of(error)) {
@@ -233,6 +276,7 @@ class server::state : public std::enable_shared_from_this<state> {
     bool is_gone = false;
     std::optional<problem> wrong;
     try {
+      require_host(message, message.version());
       found = &routes_.find(r);
       if (found->may_wait) {
         answer = co_await serve_watched(c, *found, r, is_gone);

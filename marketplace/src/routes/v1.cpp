@@ -386,6 +386,14 @@ sort_order sort_of(std::string_view text, search_query& query) {
       "way");
 }
 
+bool flag_parameter(const request& r, std::string_view name) {
+  const std::string text = parameter(r, name).value_or("false");
+  if (text != "true" && text != "false") {
+    throw problem::bad_request(std::string(name) + " has to be true or false");
+  }
+  return text == "true";
+}
+
 search_query query_of(const request& r) {
   require_known_parameters(
       r, {"q", "tag", "skill", "capability", "provider", "health", "status", "base_url",
@@ -424,11 +432,7 @@ search_query query_of(const request& r) {
           "updated_since has to be a time of RFC 3339, such as 2026-01-31T12:00:00Z");
     }
   }
-  const std::string deleted = parameter(r, "include_deleted").value_or("false");
-  if (deleted != "true" && deleted != "false") {
-    throw problem::bad_request("include_deleted has to be true or false");
-  }
-  query.include_deleted = deleted == "true";
+  query.include_deleted = flag_parameter(r, "include_deleted");
   query.sort = sort_of(parameter(r, "sort").value_or("-registered_at"), query);
   query.limit = static_cast<std::size_t>(number_parameter(r, "limit", 50, 1, 100));
   return query;
@@ -463,7 +467,7 @@ std::string next_link(const request& r, const std::string& cursor) {
 awaitable<response> get_agents(service& s, request& r) {
   search_query query = query_of(r);
   require_accepts(r, "application/json");
-  const bool wants_total = parameter(r, "total").value_or("false") == "true";
+  const bool wants_total = flag_parameter(r, "total");
   const std::string list = list_name(r);
   if (const auto cursor = parameter(r, "cursor")) {
     query.after = s.position_of(*cursor, list);

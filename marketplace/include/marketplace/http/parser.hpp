@@ -7,6 +7,7 @@
 #include <marketplace/http/message.hpp>
 #include <marketplace/http/problem.hpp>
 
+#include <boost/beast/http/fields.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -23,6 +24,9 @@ void set_limits(parser& of);
 
 /// What to answer to bytes that are no request; nullopt if the connection just ended.
 std::optional<problem> problem_of(const boost::system::error_code& error);
+
+/// Throws a problem (400) unless the header Host is there once; HTTP/1.0 may do without (RFC 9112, 3.2).
+void require_host(const boost::beast::http::fields& headers, unsigned version);
 
 /// The request, but for peer and id. The message's body moves.
 request request_of(boost::beast::http::request<boost::beast::http::string_body>& message);
