@@ -176,13 +176,21 @@ class checker {
       std::chrono::steady_clock::now() + std::chrono::seconds(1);
 };
 
+void require_no_run(const char* what) {
+  if (current_run != nullptr) {
+    current_run->abandon(failure_kind::contract, std::string(what) + " was called inside a body");
+  }
+}
+
 }  // namespace
 
 result check(run::body_function body, void* context, const options& o) {
+  require_no_run("explore::check()");
   if (const char* token = std::getenv("COROLOCK_REPLAY");  // NOLINT(concurrency-mt-unsafe)
       token != nullptr && *token != 0) {
     run r(body, context, settings_of(o));
-    if (is_of(token, r)) {  // else it is meant for another check of this program
+    // A token of another body is meant for another check of this program.
+    if (!is_token(token) || is_of(token, r)) {
       return replay(token, body, context, o);
     }
   }
@@ -190,6 +198,7 @@ result check(run::body_function body, void* context, const options& o) {
 }
 
 result replay(std::string_view token, run::body_function body, void* context, const options& o) {
+  require_no_run("explore::replay()");
   run r(body, context, settings_of(o));
   search s(r, o, [](search&) { return true; });
   return replay_token(s, o, token);

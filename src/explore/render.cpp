@@ -77,8 +77,15 @@ std::string conclusion(const advice& a, verdict v) {
   if (!a.is_written) {
     return "needs no lock: nobody writes it";
   }
+  if (a.read_again) {
+    return "read again in the step that writes it: atomic without one, unless what was read before "
+           "has decided something";
+  }
   return "atomic without one: no task reads it in one step and writes it in a later one";
 }
+
+// So many lines are a screen: of a run without an end the first and the last ones tell enough.
+constexpr std::size_t longest_table = 60;
 
 std::string table(const failure& f) {
   std::vector<std::size_t> widths;
@@ -100,7 +107,13 @@ std::string table(const failure& f) {
   }
   out += "\n";
   std::uint32_t last = 0;
-  for (const trace_line& line : f.lines) {
+  for (std::size_t i = 0; i != f.lines.size(); ++i) {
+    if (f.lines.size() > longest_table && i == longest_table / 2) {
+      const std::size_t left_out = f.lines.size() - longest_table;
+      out += "  ... " + counted(left_out, "line") + " left out (json() and html() have them)\n";
+      i += left_out;
+    }
+    const trace_line& line = f.lines[i];
     const std::string number = line.step == last ? "" : std::to_string(line.step);
     last = line.step;
     std::string row = line.preempts ? " *" : "  ";
@@ -216,7 +229,8 @@ std::string result::json() const {
     const auto flag = [](bool b) { return b ? "true" : "false"; };
     out += std::string(",\"by_several_tasks\":") + flag(a.by_several_tasks) +
            ",\"is_written\":" + flag(a.is_written) + ",\"split\":" + flag(a.split) +
-           ",\"needs_lock\":" + flag(a.needs_lock()) + "}";
+           ",\"read_again\":" + flag(a.read_again) + ",\"needs_lock\":" + flag(a.needs_lock()) +
+           "}";
   }
   out += "]";
   if (failure) {

@@ -72,6 +72,18 @@ void run::begin() {
   } while (rebuild_);
 }
 
+// What the body's functions throw, other than its tasks.
+template <class Function>
+void run::attempt(const char* who, const Function& function) {
+  try {
+    function();
+  } catch (const std::exception& e) {
+    fail(failure_kind::exception, std::string("an exception left ") + who + ": " + e.what());
+  } catch (...) {
+    fail(failure_kind::exception, std::string("an exception left ") + who);
+  }
+}
+
 void run::build() {
   memory_.reset();
   setup_count_ = 0;
@@ -104,7 +116,7 @@ void run::build() {
   std::jmp_buf here;
   way_back = &here;
   if (setjmp(here) == 0) {  // NOLINT(cert-err52-cpp): see abandon()
-    body_(body_context_, *world_);
+    attempt("the body", [this] { body_(body_context_, *world_); });
   }
   way_back = nullptr;
   current_ = nullptr;
@@ -167,8 +179,10 @@ actor& run::add_actor(actor_kind kind, std::string_view name) {
 }
 
 actor& run::add_task(std::string_view name) {
-  if (step_count_ != 0 || ending_) {
-    abandon(failure_kind::contract, "a task was spawned after the setup");
+  if (step_count_ != 0 || current_ != nullptr || ending_) {
+    abandon(failure_kind::contract, "'" + std::string(name) +
+                                        "' was spawned after the setup: spawn all tasks in it, "
+                                        "outside of other tasks");
   }
   actor& a = add_actor(actor_kind::task, name);
   tasks_ |= bit(a.id_);
@@ -248,7 +262,7 @@ std::string_view run::keep(std::string_view text) {
 
 std::uint16_t run::add_object(std::string_view name, const void* address, std::size_t size,
                               const char* what, bool is_shared) {
-  if (step_count_ != 0) {
+  if (step_count_ != 0 || current_ != nullptr) {
     abandon(failure_kind::contract,
             "'" + std::string(name) + "' was made after the setup: make what tasks share in it");
   }
@@ -360,7 +374,7 @@ void run::step(unsigned id, unsigned choice) {
     }
     recording_ = false;
     for (const callable& c : invariants_) {
-      c.call(c.object);
+      attempt("an invariant", [&c] { c.call(c.object); });
     }
   }
   recording_ = false;
@@ -615,7 +629,7 @@ void run::conclude() {
   way_back = &here;
   if (setjmp(here) == 0) {  // NOLINT(cert-err52-cpp): see abandon()
     for (const callable& c : finals_) {
-      c.call(c.object);
+      attempt("a final check", [&c] { c.call(c.object); });
     }
     delete std::exchange(attached_, nullptr);
     while (!destroyed_at_end_.empty()) {

@@ -416,16 +416,20 @@ std::string token_of(const run& r, const schedule& s) {
   return "v1." + hash_text(r.body_hash()) + "." + base32(bytes);
 }
 
+bool is_token(std::string_view text) {
+  return text.size() >= 12 && text.starts_with("v1.") && text[11] == '.';
+}
+
 bool is_of(std::string_view token, run& r) {
   r.begin();
   const std::string hash = hash_text(r.body_hash());
   r.end();
-  return token.size() > 11 && token.substr(3, 8) == hash;
+  return token.substr(3, 8) == hash;
 }
 
 result replay_token(search& s, const options&, std::string_view token) {
   const std::string quoted = "the token '" + std::string(token) + "' ";
-  if (token.substr(0, 3) != "v1." || token.size() < 12 || token[11] != '.') {
+  if (!is_token(token)) {
     return unusable(quoted + "is not one: v1.HASH.SCHEDULE is expected");
   }
   const auto bytes = from_base32(token.substr(12));
@@ -506,8 +510,8 @@ void advice_collector::look_at(search& s) {
       const bool reads_again = std::any_of(touched.begin(), touched.end(), [&](access y) {
         return y.object == x.object && y.kind == access_kind::read;
       });
-      if ((here.read_by & who) != 0 && !reads_again) {
-        all.split = true;
+      if ((here.read_by & who) != 0) {
+        (reads_again ? all.read_again : all.split) = true;
       }
       here.read_by &= ~who;
     }
@@ -525,7 +529,7 @@ std::vector<advice> advice_collector::all(const run& r) const {
   result.reserve(seen_.size());
   for (const auto& [object, what] : seen_) {
     result.push_back({r.object_name(object), std::popcount(what.readers | what.writers) > 1,
-                      what.writers != 0, what.split});
+                      what.writers != 0, what.split, what.read_again});
   }
   return result;
 }

@@ -19,6 +19,7 @@ namespace explore::detail {
 failure shortest_failure(search& s, const options& o, const std::vector<schedule>& failing);
 
 std::string token_of(const run& r, const schedule& s);
+bool is_token(std::string_view text);
 // Whether the token was made for this body.
 bool is_of(std::string_view token, run& r);
 result replay_token(search& s, const options& o, std::string_view token);
@@ -34,6 +35,7 @@ class advice_collector {
     std::uint64_t readers = 0;
     std::uint64_t writers = 0;
     bool split = false;
+    bool read_again = false;
   };
   std::map<std::uint16_t, seen> seen_;
 };

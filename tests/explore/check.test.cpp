@@ -8,7 +8,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -34,6 +36,89 @@ auto adders(bool locked) {
     });
     w.finally([&] { w.require(users.value() == 12, "users is 12"); });
   };
+}
+
+TEST(ExploreCheck, WhatTheBodysFunctionsThrowIsAFailureAndNamesThem) {
+  const auto boom = [] { throw std::runtime_error("boom"); };
+  const explore::result body = explore::check([&](explore::world&) { boom(); });
+  const explore::result final_check = explore::check([&](explore::world& w) { w.finally(boom); });
+  const explore::result invariant = explore::check([&](explore::world& w) {
+    w.spawn("task", []() -> explore::task<> { co_await explore::yield(); });
+    w.invariant(boom);
+  });
+  EXPECT_EQ(body.summary(), "FAILED: an exception left the body: boom");
+  EXPECT_EQ(final_check.summary(), "FAILED: an exception left a final check: boom");
+  EXPECT_EQ(invariant.summary(), "FAILED: an exception left an invariant: boom");
+}
+
+// A task's first step belongs to the setup where it touches nothing, but not to the body.
+TEST(ExploreCheck, WhatBelongsIntoTheBodyIsRefusedInATask) {
+  const explore::result spawns = explore::check([](explore::world& w) {
+    w.spawn("task", [&w]() -> explore::task<> {
+      w.spawn("inner", []() -> explore::task<> { co_return; });
+      co_return;
+    });
+  });
+  EXPECT_THAT(spawns.summary(), HasSubstr("'inner' was spawned after the setup"));
+  const explore::result makes = explore::check([](explore::world& w) {
+    w.spawn("task", [&w]() -> explore::task<> {
+      w.shared<int>("late", 0);
+      co_return;
+    });
+  });
+  EXPECT_THAT(makes.summary(), HasSubstr("'late' was made after the setup"));
+  const explore::result checks = explore::check([](explore::world& w) {
+    w.spawn("task", []() -> explore::task<> {
+      explore::check([](explore::world&) {});
+      co_return;
+    });
+  });
+  EXPECT_THAT(checks.summary(), HasSubstr("explore::check() was called inside a body"));
+}
+
+TEST(ExploreCheck, AnEnvironmentWithoutATokenIsSaid) {
+  ASSERT_EQ(::setenv("COROLOCK_REPLAY", "v1.nonsense", 1), 0);
+  const explore::result nonsense = explore::check(adders(true));
+  ASSERT_EQ(::setenv("COROLOCK_REPLAY", "v1.00000000.aaaq", 1), 0);
+  const explore::result other = explore::check(adders(true));
+  ASSERT_EQ(::unsetenv("COROLOCK_REPLAY"), 0);
+  EXPECT_THAT(nonsense.summary(), HasSubstr("the token 'v1.nonsense' is not one"));
+  EXPECT_EQ(other.verdict, explore::verdict::verified);
+}
+
+TEST(ExploreCheck, TheTableOfARunWithoutAnEndIsCutInTheMiddle) {
+  const explore::result r = explore::check([](explore::world& w) {
+    w.spawn("task", []() -> explore::task<> {
+      for (;;) {
+        co_await explore::yield();
+      }
+    });
+  });
+  ASSERT_TRUE(r.failure);
+  EXPECT_EQ(r.failure->kind, explore::failure_kind::livelock);
+  const std::string text = r.text();
+  EXPECT_LT(std::count(text.begin(), text.end(), '\n'), 80);
+  EXPECT_THAT(text, HasSubstr("lines left out"));
+  EXPECT_EQ(r.failure->lines.size(), 10'000U);
+}
+
+// A check and an act that reads again: the first read may have decided something.
+TEST(ExploreAdvice, OfADecisionThatIsStaleIsNotThatNothingIsRead) {
+  const explore::result r = explore::check([](explore::world& w) {
+    auto& loads = w.shared<int>("loads", 0);
+    w.spawn_n("reader", 2, [&loads]() -> explore::task<> {
+      if (loads.get() == 0) {
+        co_await explore::yield();
+        loads.set(loads.get() + 1);
+      }
+    });
+    w.finally([&] { w.require(loads.value() == 1, "loaded once"); });
+  });
+  ASSERT_TRUE(r.failure);
+  ASSERT_EQ(r.advice.size(), 1U);
+  EXPECT_TRUE(r.advice[0].read_again);
+  EXPECT_FALSE(r.advice[0].split);
+  EXPECT_THAT(r.text(), HasSubstr("loads: several tasks, written: read again in the step"));
 }
 
 TEST(Check, FindsTheLostUpdate) {

@@ -127,7 +127,8 @@ struct advice {
   std::string name;
   bool by_several_tasks = false;
   bool is_written = false;
-  bool split = false;  ///< some task reads it in one step and writes it in a later one
+  bool split = false;       ///< some task reads it in one step and writes it in a later one
+  bool read_again = false;  ///< the same, but that later step reads it again before it writes
   [[nodiscard]] bool needs_lock() const noexcept { return by_several_tasks && is_written && split; }
 };
 

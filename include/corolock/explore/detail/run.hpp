@@ -384,6 +384,8 @@ class run {
   actor& add_actor(actor_kind kind, std::string_view name);
   actor& reset_actor(unsigned id, actor_kind kind, std::string_view name) noexcept;
   void build();
+  template <class Function>
+  void attempt(const char* who, const Function& function);
   void limit_interference();
   void go_on(actor& a);
   void interfere(actor& a);
