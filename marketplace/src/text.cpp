@@ -70,4 +70,19 @@ std::string ascii_lower(std::string_view text) {
   return result;
 }
 
+std::string host_of(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  if (scheme == std::string_view::npos) {
+    return {};
+  }
+  url.remove_prefix(scheme + 3);
+  url = url.substr(0, url.find_first_of("/?#"));
+  url = url.substr(url.find('@') == std::string_view::npos ? 0 : url.find('@') + 1);
+  const std::size_t colon = url.rfind(':');
+  if (colon != std::string_view::npos && url.find(']', colon) == std::string_view::npos) {
+    url = url.substr(0, colon);
+  }
+  return ascii_lower(url);
+}
+
 }  // namespace marketplace

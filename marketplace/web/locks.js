@@ -8,9 +8,10 @@ let isPaused = false;
 
 function duration(us) {
   if (!us) return "–";
-  if (us < 1000) return `${us.toPrecision(2)} µs`;
-  if (us < 1e6) return `${(us / 1000).toPrecision(2)} ms`;
-  return `${(us / 1e6).toPrecision(2)} s`;
+  const digits = (value) => (value < 10 ? value.toFixed(1) : Math.round(value).toString());
+  if (us < 1000) return `${digits(us)} µs`;
+  if (us < 1e6) return `${digits(us / 1000)} ms`;
+  return `${digits(us / 1e6)} s`;
 }
 
 function rowOf(name) {

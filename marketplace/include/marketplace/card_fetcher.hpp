@@ -13,6 +13,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/system/result.hpp>
 
@@ -49,7 +50,7 @@ bool is_public(const boost::asio::ip::address& address);
 /// their turn, in order, and their wait counts towards no fetch's time limit.
 ///
 /// A name is resolved once, every address it has must be public, and the connection goes to that
-/// address: a name that resolves differently a moment later changes nothing. Each redirect is
+/// address: a name that resolves differently a moment later changes nothing. On one executor. Each redirect is
 /// checked like the first address. TLS certificates are verified against the host's name.
 class card_fetcher {
  public:
@@ -72,9 +73,24 @@ class card_fetcher {
       std::string base_url);
 
   /// How many requests went out.
-  [[nodiscard]] std::uint64_t requests() const noexcept;
-  [[nodiscard]] const semaphore& slots() const noexcept;
-  [[nodiscard]] const host_locks& hosts() const noexcept;
+  [[nodiscard]] std::uint64_t requests() const noexcept { return requests_; }
+  [[nodiscard]] const semaphore& slots() const noexcept { return slots_; }
+  [[nodiscard]] const host_locks& hosts() const noexcept { return hosts_; }
+
+ private:
+  using answer = boost::system::result<fetched_card, text_error>;
+  struct hop;
+
+  boost::asio::awaitable<answer> fetch_once(hop& at, const std::string& etag);
+  boost::asio::awaitable<boost::system::result<boost::asio::ip::tcp::endpoint, text_error>> resolve(
+      const hop& at);
+
+  boost::asio::any_io_executor executor_;
+  card_fetcher_options options_;
+  boost::asio::ssl::context tls_;
+  semaphore slots_;
+  host_locks hosts_{"card hosts"};
+  std::uint64_t requests_ = 0;
 };
 
 }  // namespace marketplace

@@ -25,4 +25,7 @@ std::string_view trimmed(std::string_view text) noexcept;
 /// A to Z only.
 std::string ascii_lower(std::string_view text);
 
+/// The host of a URL, in lower case and without its port; empty for what has none.
+std::string host_of(std::string_view url);
+
 }  // namespace marketplace

@@ -28,16 +28,6 @@ std::string url_of(const std::string& agent_id) {
   return "/v1/agents/" + agent_id;
 }
 
-std::string host_of(std::string_view url) {
-  const std::size_t scheme = url.find("://");
-  if (scheme == std::string_view::npos) {
-    return {};
-  }
-  url.remove_prefix(scheme + 3);
-  url = url.substr(0, url.find_first_of("/?#"));
-  return ascii_lower(url.substr(0, url.find(':')));
-}
-
 // "My Agent, v2" -> "my-agent-v2"
 std::string slug_of(std::string_view name) {
   std::string slug;
