@@ -3,7 +3,7 @@
 # Copyright (c) 2026 the corolock developers
 """The disk is full: 503, reads go on, and what the service says is what the disk holds.
 
-Two ways to be full: a file system of 4 MiB (where this process may mount one), and a limit on the
+Two ways to be full: a file system of 16 MiB (where this process may mount one), and a limit on the
 size of files (everywhere).
 """
 
@@ -45,7 +45,7 @@ async def fill(place, database, before_exec, make_room):
             if len(refused) == 20:
                 break
     require(len(refused) == 20, "the disk did not become full")
-    require(len(stored) > 50, f"only {len(stored)} agents fit")
+    require(len(stored) > 20, f"only {len(stored)} agents fit")
 
     # Reads go on, and show exactly what was acknowledged.
     listed = [each["agent_id"] for each in await all_agents(client)]
@@ -53,16 +53,20 @@ async def fill(place, database, before_exec, make_room):
     one = await client.get(f"/v1/agents/{stored[0]}")
     expect("an agent", one.status, 200)
     expect("/healthz", (await client.get("/healthz")).status, 200)
-    ready = await client.get("/readyz")
-    expect("/readyz", ready.status, 503)
+
+    async def is_ready():
+        answer = await client.get("/readyz")
+        expect("/readyz", answer.status, 200, 503)
+        return answer.status == 200
+
+    async def is_not_ready():  # each look writes a little, and takes what little is left
+        return not await is_ready()
+
+    await until("/readyz to notice", is_not_ready)
     claim = await client.post("/v1/agents", agent("full-0", description="again"))
     expect("a conflict is known without a write", claim.status, 409, 503)
 
     make_room(service.pid)
-
-    async def is_ready():
-        return (await client.get("/readyz")).status == 200
-
     await until("/readyz after there is room again", is_ready)
     answer = await client.post("/v1/agents", agent(refused[0], description=big))
     expect("what was refused before", answer.status, 201)
@@ -80,7 +84,7 @@ async def fill(place, database, before_exec, make_room):
 async def on_a_small_file_system(place):
     directory = place.directory / "small"
     directory.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(directory)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(directory)]
     done = subprocess.run(mount, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         print(f"no file system of our own ({done.stderr.strip()}): only the limit on files")
@@ -100,7 +104,7 @@ async def with_a_limit_on_files(place):
 
     def limit():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing fails with EFBIG instead
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2 * MIB, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8 * MIB, resource.RLIM_INFINITY))
 
     def lift(pid):
         unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
