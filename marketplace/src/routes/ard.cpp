@@ -971,8 +971,8 @@ awaitable<response> get_entries(service& s, request& r) {
   } else if (!is_scan) {
     answer["total"] = valued(co_await s.storage.count(query));
   }
-  // What no index has is looked for in a thousand entries at a time: the page may be short then, and
-  // still not be the last.
+  // What no index has is looked for in a thousand entries at a time: the page may be short then,
+  // and still not be the last.
   query.limit = is_scan ? 100 : page_size;
   std::optional<list_position> last;
   for (int rounds = is_of_no_type ? 0 : is_scan ? 10 : 1; rounds > 0; --rounds) {

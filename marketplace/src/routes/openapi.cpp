@@ -33,7 +33,8 @@ code, pre { font-family: ui-monospace, monospace; font-size: .9em }
 pre { background: #8881; border-radius: .4rem; overflow-x: auto; padding: .6rem }
 .method { display: inline-block; font-weight: bold; min-width: 5rem }
 table { border-collapse: collapse; width: 100% }
-th, td { border-bottom: 1px solid #8883; padding: .2rem .6rem .2rem 0; text-align: left; vertical-align: top }
+th, td { border-bottom: 1px solid #8883; padding: .2rem .6rem .2rem 0 }
+th, td { text-align: left; vertical-align: top }
 :root { color-scheme: light dark }
 )";
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // Copyright (c) 2026 the corolock developers
 
-// The routes of the marketplace's predecessor, a Python service: their bodies and their errors, which
-// are FastAPI's, are as its clients know them.
+// The routes of the marketplace's predecessor, a Python service: their bodies and their errors,
+// which are FastAPI's, are as its clients know them.
 
 #include <marketplace/base_url.hpp>
 #include <marketplace/service.hpp>
