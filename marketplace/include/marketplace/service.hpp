@@ -57,6 +57,9 @@ class service {
   /// Notified when something changed, and when the service stops.
   change_signal changes;
   bool is_stopping = false;
+  /// Where clients reach the service, "https://registry.example.com"; empty: by http, at the host
+  /// that they name.
+  std::string public_url;
   const std::chrono::steady_clock::time_point started_at = std::chrono::steady_clock::now();
 
   /// Counts a request against a limit; throws 429 when it is above. The headers that tell are to be
@@ -86,10 +89,13 @@ void require_known_parameters(const http::request& r,
 void require_json(const http::request& r);
 /// Throws 406 if the client takes nothing of this type.
 void require_accepts(const http::request& r, std::string_view type);
+/// Whether a list of entity tags (If-Match, If-None-Match) has this one.
+bool has_etag(std::string_view list, std::string_view etag, bool weak_too);
 
 void add_v1_routes(http::router& to, service& s);
 void add_python_routes(http::router& to, service& s);  ///< those of the Python service
 void add_ard_routes(http::router& to, service& s);     ///< ARD and AI Catalog
+void add_openapi_routes(http::router& to);             ///< the API's description, and its page
 void add_operation_routes(http::router& to, service& s);
 void add_web_routes(http::router& to);
 

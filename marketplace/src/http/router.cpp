@@ -144,4 +144,13 @@ const route& router::find(request& r) const {
       .with_header("Allow", std::move(allowed));
 }
 
+problem_writer router::writer_of(std::string_view path) const {
+  for (const route& each : routes_) {
+    if (match(each.pattern, path)) {
+      return each.write;
+    }
+  }
+  return nullptr;
+}
+
 }  // namespace marketplace::http

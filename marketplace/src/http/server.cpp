@@ -291,8 +291,8 @@ class server::state : public std::enable_shared_from_this<state> {
       co_return false;
     }
     if (wrong) {
-      answer = found != nullptr && found->write ? found->write(*wrong, r)
-                                                : wrong->to_response(r.path(), r.id);
+      const problem_writer writer = found != nullptr ? found->write : routes_.writer_of(r.path());
+      answer = writer ? writer(*wrong, r) : wrong->to_response(r.path(), r.id);
     }
     co_return co_await write(c, std::move(answer), r, keep && !stopping_, is_head, found, began);
   }

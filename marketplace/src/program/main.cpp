@@ -5,6 +5,7 @@
 
 #include "serve.hpp"
 #include <corolock/version.hpp>
+#include <marketplace/base_url.hpp>
 #include <marketplace/sqlite_catalog.hpp>
 
 #include <CLI/CLI.hpp>
@@ -112,6 +113,15 @@ CLI::App* add_serve(CLI::App& app, arguments& a) {
       ->add_option("--limit-preview", a.with.limits.preview.quota,
                    "Card previews a minute for each client")
       ->capture_default_str();
+  serve
+      ->add_option("--public-url", a.with.public_url,
+                   "Where clients reach the service, such as https://registry.example.com")
+      ->check([](const std::string& url) {
+        const auto key = base_url_key(url);
+        return key && !url.ends_with('/') ? std::string()
+               : key                      ? "'" + url + "' must not end with a slash"
+                                          : "'" + url + "' " + key.error().message();
+      });
   serve->add_option("--trusted-proxy", a.with.trusted_proxies,
                     "Address of a proxy whose X-Forwarded-For is believed; may be repeated");
   serve

@@ -37,6 +37,7 @@ void add_all_routes(http::router& to, service& s) {
   add_v1_routes(to, s);
   add_python_routes(to, s);
   add_ard_routes(to, s);
+  add_openapi_routes(to);
   add_operation_routes(to, s);
   add_web_routes(to);
 }
@@ -85,6 +86,7 @@ class program {
     registry_.emplace(*storage_, *cards_, with_.rules, wall_clock);
     service_.emplace(*storage_, *registry_, *guard_, *cards_, measured_, with_.limits,
                      valued(co_await storage_->secret()));
+    service_->public_url = with_.public_url;
     watch();
     http::router routes;
     add_all_routes(routes, *service_);

@@ -25,6 +25,7 @@ struct settings {
   registry_options rules;
   limit_options limits;
   std::vector<std::string> trusted_proxies;
+  std::string public_url;
   std::chrono::seconds sweep_interval{10};
   double mass_expiry = 0.15;
   std::chrono::milliseconds grace{10'000};  ///< for requests that are being served when it stops

@@ -71,25 +71,6 @@ std::string json_of(const registered& what) {
   return body;
 }
 
-// Whether a list of entity tags (If-Match, If-None-Match) has this one.
-bool has_etag(std::string_view list, std::string_view etag, bool weak_too) {
-  while (!list.empty()) {
-    const std::size_t end = std::min(list.find(','), list.size());
-    std::string_view each = trimmed(list.substr(0, end));
-    list.remove_prefix(std::min(end + 1, list.size()));
-    if (each == "*") {
-      return true;
-    }
-    if (weak_too && each.starts_with("W/")) {
-      each.remove_prefix(2);
-    }
-    if (each == etag) {
-      return true;
-    }
-  }
-  return false;
-}
-
 // The version that If-Match names. Throws 412 if it names another one than the agent's.
 std::int64_t matched_version(const request& r, const agent_record& record) {
   if (!has_etag(r.header("if-match"), etag_of(record), false)) {

@@ -187,4 +187,22 @@ void require_accepts(const http::request& r, std::string_view type) {
   throw problem(406, "NOT_ACCEPTABLE", "this is served as " + std::string(type) + " only");
 }
 
+bool has_etag(std::string_view list, std::string_view etag, bool weak_too) {
+  while (!list.empty()) {
+    const std::size_t end = std::min(list.find(','), list.size());
+    std::string_view each = trimmed(list.substr(0, end));
+    list.remove_prefix(std::min(end + 1, list.size()));
+    if (each == "*") {
+      return true;
+    }
+    if (weak_too && each.starts_with("W/")) {
+      each.remove_prefix(2);
+    }
+    if (each == etag) {
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace marketplace

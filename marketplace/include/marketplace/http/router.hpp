@@ -41,6 +41,9 @@ class router {
   /// Throws: 400 for a target that cannot be decoded, 404, 405 with Allow.
   const route& find(request& r) const;
 
+  /// How the clients of this path expect a problem, when find() had no route for them.
+  [[nodiscard]] problem_writer writer_of(std::string_view path) const;
+
   [[nodiscard]] const std::vector<route>& routes() const noexcept { return routes_; }
 
  private:
