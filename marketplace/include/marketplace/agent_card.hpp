@@ -61,6 +61,14 @@ boost::system::result<agent_card, text_error> parse_agent_card(std::string_view 
 /// Whether none of the card's interfaces is on the host of `base_url`: common, and worth a flag.
 bool is_split_host(const agent_card& card, std::string_view base_url);
 
-std::string_view to_string(card_shape shape) noexcept;  ///< "none", "v0.3", "v1.0", "unknown"
+inline std::string_view to_string(card_shape shape) noexcept {
+  switch (shape) {
+    case card_shape::none: return "none";
+    case card_shape::v0_3: return "v0.3";
+    case card_shape::v1_0: return "v1.0";
+    case card_shape::unknown: break;
+  }
+  return "unknown";
+}
 
 }  // namespace marketplace

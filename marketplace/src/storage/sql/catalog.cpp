@@ -31,7 +31,7 @@ catalog::result<agent_record> sql_catalog::replace(agent_record record, change_c
     co_return wanted.error();
   }
   auto body = [wanted = *std::move(wanted), context = std::move(context),
-                     action = std::move(action)](transaction& in) {
+               action = std::move(action)](transaction& in) {
     return in.replace(wanted, context, action);
   };
   co_return co_await engine_->write<agent_record>("replace", std::move(body));
@@ -40,26 +40,22 @@ catalog::result<agent_record> sql_catalog::replace(agent_record record, change_c
 catalog::result<agent_record> sql_catalog::remove(std::string agent_id,
                                                   std::optional<std::int64_t> version,
                                                   change_context context) {
-  auto body = [agent_id = std::move(agent_id), version,
-                     context = std::move(context)](transaction& in) {
-    return in.remove(agent_id, version, context);
-  };
+  auto body = [agent_id = std::move(agent_id), version, context = std::move(context)](
+                  transaction& in) { return in.remove(agent_id, version, context); };
   co_return co_await engine_->write<agent_record>("remove", std::move(body));
 }
 
 catalog::result<agent_record> sql_catalog::rotate_owner(std::string agent_id, std::string owner,
                                                         change_context context) {
   auto body = [agent_id = std::move(agent_id), owner = std::move(owner),
-                     context = std::move(context)](transaction& in) {
+               context = std::move(context)](transaction& in) {
     return in.rotate_owner(agent_id, owner, context);
   };
   co_return co_await engine_->write<agent_record>("rotate_owner", std::move(body));
 }
 
 catalog::result<agent_record> sql_catalog::find(std::string agent_id) {
-  auto body = [agent_id = std::move(agent_id)](transaction& in) {
-    return in.find(agent_id);
-  };
+  auto body = [agent_id = std::move(agent_id)](transaction& in) { return in.find(agent_id); };
   co_return co_await engine_->read<agent_record>("find", std::move(body));
 }
 
@@ -73,7 +69,8 @@ catalog::result<std::optional<repository_error>> sql_catalog::why_not_claim(agen
   auto body = [claims = std::move(claims), except = std::move(except)](transaction& in) {
     return in.why_not_claim(claims, except);
   };
-  co_return co_await engine_->read<std::optional<repository_error>>("why_not_claim", std::move(body));
+  co_return co_await engine_->read<std::optional<repository_error>>("why_not_claim",
+                                                                    std::move(body));
 }
 
 catalog::result<search_page> sql_catalog::search(search_query query) {

@@ -20,8 +20,8 @@ sql_catalog::engine::engine(parts with)
       queue_(std::move(with.writer), words_, std::move(with.observer)),
       free_readers_(with.readers.size()),
       readers_(std::move(with.readers)) {
-  auto migrated = asio::co_spawn(writer_thread_, sql::migrate(queue_.database(), words_),
-                                 asio::use_future);
+  auto migrated =
+      asio::co_spawn(writer_thread_, sql::migrate(queue_.database(), words_), asio::use_future);
   migrated.get();
   asio::co_spawn(writer_thread_, queue_.run(), asio::detached);
 }

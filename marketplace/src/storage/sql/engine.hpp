@@ -5,7 +5,6 @@
 // The connections, the threads and the queue of a catalog in a database.
 
 #include "write_queue.hpp"
-
 #include <corolock/asio/acquire.hpp>
 #include <corolock/asio/wait.hpp>
 #include <corolock/async_semaphore.hpp>

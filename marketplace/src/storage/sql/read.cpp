@@ -178,9 +178,9 @@ boost::asio::awaitable<std::string> transaction::holder(std::string_view query,
 outcome<std::optional<repository_error>> transaction::why_not_claim(const agent_claims& claims,
                                                                     const std::string& except) {
   using refusal = std::optional<repository_error>;
-  std::string id = co_await holder(
-      "SELECT agent_id FROM agents WHERE base_url_key = $1 AND deleted_ms IS NULL",
-      claims.base_url_key, except);
+  std::string id =
+      co_await holder("SELECT agent_id FROM agents WHERE base_url_key = $1 AND deleted_ms IS NULL",
+                      claims.base_url_key, except);
   if (!id.empty() && id != claims.agent_id) {
     co_return refusal(repository_error::conflict("base_url", std::move(id)));
   }
@@ -196,8 +196,8 @@ outcome<std::optional<repository_error>> transaction::why_not_claim(const agent_
     co_return refusal(repository_error::conflict("agent_name", std::move(id)));
   }
   id = co_await holder(
-      "SELECT agent_id FROM agents WHERE urn = $1 AND deleted_ms IS NULL AND urn <> ''",
-      claims.urn, except);
+      "SELECT agent_id FROM agents WHERE urn = $1 AND deleted_ms IS NULL AND urn <> ''", claims.urn,
+      except);
   if (!id.empty()) {
     co_return refusal(repository_error::conflict("urn", std::move(id)));
   }

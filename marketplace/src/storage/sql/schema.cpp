@@ -150,8 +150,7 @@ awaitable<void> create(connection& database, const dialect& words) {
                             std::move(secret));
   values version;
   version.emplace_back(newest);
-  co_await database.execute("INSERT INTO schema_version (version) VALUES ($1)",
-                            std::move(version));
+  co_await database.execute("INSERT INTO schema_version (version) VALUES ($1)", std::move(version));
 }
 
 awaitable<void> migrate_within(connection& database, const dialect& words) {

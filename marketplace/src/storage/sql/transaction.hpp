@@ -36,8 +36,7 @@ class transaction {
                                const change_context& context);
   outcome<agent_record> rotate_owner(const std::string& agent_id, const std::string& owner,
                                      const change_context& context);
-  outcome<agent_record> touch(const std::string& agent_id, std::chrono::seconds ttl,
-                              timestamp now);
+  outcome<agent_record> touch(const std::string& agent_id, std::chrono::seconds ttl, timestamp now);
   outcome<sweep_result> begin_sweep(timestamp now, timestamp started_at, double at_most);
   outcome<sweep_result> sweep_some(timestamp now, timestamp started_at);
   outcome<bool> store_reply(const stored_reply& reply, timestamp now, std::size_t at_most);

@@ -265,8 +265,7 @@ outcome<bool> transaction::write_probe() {
 
 // ----- parts of the above
 
-boost::asio::awaitable<std::optional<agent_record>> transaction::live(
-    const std::string& agent_id) {
+boost::asio::awaitable<std::optional<agent_record>> transaction::live(const std::string& agent_id) {
   std::optional<agent_record> record;
   auto found = co_await find(agent_id);
   if (found && !found->deleted_at) {

@@ -5,7 +5,6 @@
 // write_queue: one task writes at a time, and those that wait meanwhile share the next commit.
 
 #include "transaction.hpp"
-
 #include <corolock/async_event.hpp>
 #include <marketplace/catalog.hpp>
 

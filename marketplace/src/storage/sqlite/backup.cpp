@@ -2,7 +2,6 @@
 // Copyright (c) 2026 the corolock developers
 
 #include "connection.hpp"
-
 #include <marketplace/sqlite_catalog.hpp>
 
 #include <filesystem>

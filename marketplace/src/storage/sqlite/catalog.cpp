@@ -3,7 +3,6 @@
 
 #include "../sql/engine.hpp"
 #include "connection.hpp"
-
 #include <marketplace/sqlite_catalog.hpp>
 
 #include <memory>

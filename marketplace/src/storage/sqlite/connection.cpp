@@ -228,9 +228,9 @@ connection::prepared& connection::prepare(std::string_view statement) {
 
 sql::error connection::error() const {
   using left = sql::error::what_is_left;
-  return sql::error(what_is_wrong(database_.get(), file_),
-                    sqlite3_get_autocommit(database_.get()) != 0 ? left::connection
-                                                                 : left::transaction);
+  return sql::error(
+      what_is_wrong(database_.get(), file_),
+      sqlite3_get_autocommit(database_.get()) != 0 ? left::connection : left::transaction);
 }
 
 }  // namespace marketplace::sqlite

@@ -5,12 +5,12 @@
 #include "../sql/connection.hpp"
 #include "../sql/dialect.hpp"
 
+#include <sqlite3.h>
+
 #include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
-
-#include <sqlite3.h>
 
 namespace marketplace::sqlite {
 
