@@ -235,16 +235,6 @@ result<agent_card, text_error> parse_agent_card(std::string_view text) {
   return card;
 }
 
-std::string_view to_string(card_shape shape) noexcept {
-  switch (shape) {
-    case card_shape::none: return "none";
-    case card_shape::v0_3: return "v0.3";
-    case card_shape::v1_0: return "v1.0";
-    case card_shape::unknown: break;
-  }
-  return "unknown";
-}
-
 bool is_split_host(const agent_card& card, std::string_view base_url) {
   const std::string host = host_of(base_url);
   return !card.interfaces.empty() &&
