@@ -39,7 +39,7 @@ TEST_F(ClientLimits, AQuotaAtOnceAndThenOneByOne) {
   EXPECT_TRUE(limit.take("a").is_allowed);
   EXPECT_FALSE(limit.take("a").is_allowed);
 
-  // There is no window at whose end the whole quota comes back: twice the quota never fits into one.
+  // There is no window at whose end the whole quota comes back: twice the quota never fits in.
   virtual_clock::advance(30s);
   std::size_t allowed = 0;
   while (limit.take("a").is_allowed) {

@@ -3,13 +3,12 @@
 
 // The rules, on the catalog in memory and without a network.
 
+#include <corolock/asio/lock.hpp>
 #include <marketplace/http/problem.hpp>
 #include <marketplace/in_memory_catalog.hpp>
 #include <marketplace/registry.hpp>
 #include <marketplace/secrets.hpp>
 #include <marketplace/storage_problem.hpp>
-
-#include <corolock/asio/lock.hpp>
 
 #include <boost/asio.hpp>
 #include <gtest/gtest.h>
@@ -199,7 +198,8 @@ TEST_F(RegistryTest, ACardSaysWhatTheWishDoesNot) {
   wanted.card_text =
       R"({"name":"Carded","description":"from its card","url":"https://card.example.com/a2a",)"
       R"("version":"1","protocolVersion":"0.3.0","capabilities":{},"defaultInputModes":[],)"
-      R"("defaultOutputModes":[],"skills":[{"id":"s","name":"S","description":"d","tags":["Math"]}]})";
+      R"("defaultOutputModes":[],)"
+      R"("skills":[{"id":"s","name":"S","description":"d","tags":["Math"]}]})";
   auto done = add(wanted);
   ASSERT_EQ(done.status(), 200U) << done.refused->detail();
   EXPECT_EQ(done->record.profile.agent_name, "Carded");

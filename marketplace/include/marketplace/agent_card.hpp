@@ -54,8 +54,8 @@ struct agent_card {
 };
 
 /// Reads a card. A card that does not conform is still a card: see agent_card::violations.
-/// Errors: not JSON, not an object, longer than max_card_bytes, deeper than max_card_depth, a member
-/// twice, invalid UTF-8. Never throws for what is in `text`. O(text).
+/// Errors: not JSON, not an object, longer than max_card_bytes, deeper than max_card_depth, a
+/// member twice, invalid UTF-8. Never throws for what is in `text`. O(text).
 boost::system::result<agent_card, text_error> parse_agent_card(std::string_view text);
 
 /// Whether none of the card's interfaces is on the host of `base_url`: common, and worth a flag.

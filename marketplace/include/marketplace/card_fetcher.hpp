@@ -43,15 +43,15 @@ struct card_fetcher_options {
 };
 
 /// Whether a card may be fetched from this address: it is one of the public internet, not private,
-/// loopback, link-local, shared (100.64/10), multicast, reserved, nor one of these mapped into IPv6.
+/// loopback, link-local, shared (100.64/10), multicast, reserved, nor one of these within IPv6.
 bool is_public(const boost::asio::ip::address& address);
 
 /// Fetches cards. At most fetches_at_once at a time, and one per host: tasks that want more wait
 /// their turn, in order, and their wait counts towards no fetch's time limit.
 ///
 /// A name is resolved once, every address it has must be public, and the connection goes to that
-/// address: a name that resolves differently a moment later changes nothing. On one executor. Each redirect is
-/// checked like the first address. TLS certificates are verified against the host's name.
+/// address: a name that resolves differently a moment later changes nothing. Each redirect is
+/// checked like the first address. On one executor. TLS certificates are verified against the host's name.
 class card_fetcher {
  public:
   using semaphore =
@@ -67,8 +67,8 @@ class card_fetcher {
   boost::asio::awaitable<boost::system::result<fetched_card, text_error>> fetch(
       std::string url, std::string etag = {});
 
-  /// The card of the agent at `base_url`: {base_url}/.well-known/agent-card.json, else its origin's,
-  /// else agent.json. The error is that of the first.
+  /// The card of the agent at `base_url`: {base_url}/.well-known/agent-card.json, else its
+  /// origin's, else agent.json. The error is that of the first.
   boost::asio::awaitable<boost::system::result<fetched_card, text_error>> discover(
       std::string base_url);
 

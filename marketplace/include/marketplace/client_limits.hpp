@@ -29,8 +29,8 @@ struct rate_verdict {
   std::chrono::seconds retry_after{0};  ///< until the next request would be allowed
 };
 
-/// A rate limiter (GCRA) for each client. The table is bounded: the client that was not seen for the
-/// longest time is forgotten first, which can only favour it. Not thread-safe. O(1).
+/// A rate limiter (GCRA) for each client. The table is bounded: the client that was not seen for
+/// the longest time is forgotten first, which can only favour it. Not thread-safe. O(1).
 template <class Clock = std::chrono::steady_clock>
 class basic_client_limits {
  public:

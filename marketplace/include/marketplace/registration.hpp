@@ -30,8 +30,8 @@ struct registration {
   bool fetch_card = false;               ///< to be looked for at base_url
 };
 
-/// Reads a body, and reports all that is wrong with it at once. Throws a problem: 400 for what is no
-/// JSON, 422 for the rest; members that are not known are errors, too.
+/// Reads a body, and reports all that is wrong with it at once. Throws a problem: 400 for what is
+/// no JSON, 422 for the rest; members that are not known are errors, too.
 registration parse_v1_registration(std::string_view body);
 
 /// Looks at a card on its own: {"card": ...}, {"card_url": ...} or {"base_url": ...}.

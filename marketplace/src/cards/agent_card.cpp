@@ -18,7 +18,7 @@ namespace {
 namespace json = boost::json;
 using boost::system::result;
 
-// Reads a card, and lists what its standard requires and it lacks. A list of thousands helps nobody.
+// Reads a card, and lists what its standard requires and it lacks. A list of thousands is no help.
 class card_reader {
  public:
   explicit card_reader(agent_card& to) : card_(to) {}

@@ -78,13 +78,13 @@ void write_request(const http::served& what) {
   if (!logger().should_log(level_of(how))) {
     return;
   }
-  const std::chrono::duration<double, std::milli> took = what.took;
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(what.took);
   write_line(how, "request",
              {{"method", what.method},
               {"path", what.target.substr(0, what.target.find('?'))},
               {"status", what.status},
               {"bytes", what.bytes},
-              {"ms", took.count()},
+              {"us", took.count()},
               {"peer", what.peer},
               {"request_id", what.id}});
 }

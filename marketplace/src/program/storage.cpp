@@ -12,7 +12,7 @@
 
 namespace marketplace {
 
-std::unique_ptr<catalog> open_storage(const std::string& storage, boost::asio::io_context& /*context*/,
+std::unique_ptr<catalog> open_storage(const std::string& storage, boost::asio::io_context&,
                                       storage_observer observer) {
   constexpr std::string_view sqlite = "sqlite:";
   if (storage == "memory") {

@@ -25,7 +25,8 @@ void set_limits(parser& of);
 /// What to answer to bytes that are no request; nullopt if the connection just ended.
 std::optional<problem> problem_of(const boost::system::error_code& error);
 
-/// Throws a problem (400) unless the header Host is there once; HTTP/1.0 may do without (RFC 9112, 3.2).
+/// Throws a problem (400) unless the header Host is there once; HTTP/1.0 may do without
+/// (RFC 9112, 3.2).
 void require_host(const boost::beast::http::fields& headers, unsigned version);
 
 /// The request, but for peer and id. The message's body moves.
