@@ -51,7 +51,8 @@ bool is_public(const boost::asio::ip::address& address);
 ///
 /// A name is resolved once, every address it has must be public, and the connection goes to that
 /// address: a name that resolves differently a moment later changes nothing. Each redirect is
-/// checked like the first address. On one executor. TLS certificates are verified against the host's name.
+/// checked like the first address. TLS certificates are verified against the host's name.
+/// On one executor.
 class card_fetcher {
  public:
   using semaphore =

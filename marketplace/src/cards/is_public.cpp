@@ -11,7 +11,6 @@ namespace marketplace {
 namespace {
 
 using boost::asio::ip::address;
-using boost::asio::ip::address_v4;
 using boost::asio::ip::address_v6;
 
 struct range_v4 {
