@@ -4,6 +4,7 @@
 #include "storage.hpp"
 
 #include <marketplace/in_memory_catalog.hpp>
+#include <marketplace/postgresql_catalog.hpp>
 #include <marketplace/sqlite_catalog.hpp>
 
 #include <stdexcept>
@@ -20,6 +21,9 @@ std::unique_ptr<catalog> open_storage(const std::string& storage, boost::asio::i
   }
   if (storage.starts_with(sqlite) && storage.size() > sqlite.size()) {
     return std::make_unique<sqlite_catalog>(storage.substr(sqlite.size()), std::move(observer));
+  }
+  if (storage.starts_with("postgresql://") || storage.starts_with("postgres://")) {
+    return std::make_unique<postgresql_catalog>(storage, std::move(observer));
   }
   throw std::runtime_error("--storage '" + storage +
                            "' is none of memory, sqlite:FILE and postgresql://...");

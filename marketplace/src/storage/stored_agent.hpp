@@ -40,7 +40,7 @@ repository_result<stored_agent> prepared(agent_record record);
 std::vector<agent_term> terms_of(const search_query& query);
 
 /// The words of a text, in lower case: runs of ASCII letters, digits and anything beyond ASCII. By
-/// our own rule, because those of the databases differ. Sorted, each once.
+/// our own rule, because those of the databases differ; cut off after 64 bytes. Sorted, each once.
 std::vector<std::string> words_of(std::string_view text);
 
 /// When a sweep has to look at the agent again: its health gets worse then, at the earliest.

@@ -38,6 +38,10 @@ struct catalog_under_test {
   std::function<std::unique_ptr<catalog>(const temporary_folder&)> make;
 };
 
+void PrintTo(const catalog_under_test& tested, std::ostream* out) {
+  *out << tested.name;
+}
+
 std::vector<catalog_under_test> catalogs() {
   std::vector<catalog_under_test> all;
   all.push_back({"InMemory", [](const temporary_folder&) {
@@ -46,6 +50,12 @@ std::vector<catalog_under_test> catalogs() {
   all.push_back({"Sqlite", [](const temporary_folder& folder) {
                    return std::make_unique<marketplace::sqlite_catalog>(folder.file("agents.db"));
                  }});
+  if (!postgresql_url().empty()) {
+    all.push_back({"Postgresql", [](const temporary_folder&) {
+                     return std::make_unique<marketplace::postgresql_catalog>(
+                         new_postgresql_schema());
+                   }});
+  }
   return all;
 }
 

@@ -5,6 +5,7 @@
 // The catalogs that one suite holds to one behaviour.
 
 #include <marketplace/in_memory_catalog.hpp>
+#include <marketplace/postgresql_catalog.hpp>
 #include <marketplace/sqlite_catalog.hpp>
 
 #include <boost/asio/awaitable.hpp>
@@ -12,12 +13,14 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <future>
+#include <libpq-fe.h>
 #include <memory>
 #include <string>
 #include <utility>
@@ -63,6 +66,32 @@ class temporary_folder {
  private:
   std::filesystem::path path_;
 };
+
+/// The URL of the PostgreSQL to test with, or empty: see with_postgresql.py.
+inline std::string postgresql_url() {
+  const char* url = std::getenv("COROLOCK_POSTGRESQL");
+  return url == nullptr ? "" : url;
+}
+
+/// Executes one statement there.
+inline void execute_in_postgresql(const std::string& statement) {
+  const std::unique_ptr<PGconn, decltype(&PQfinish)> server(PQconnectdb(postgresql_url().c_str()),
+                                                            &PQfinish);
+  const std::unique_ptr<PGresult, decltype(&PQclear)> done(PQexec(server.get(), statement.c_str()),
+                                                           &PQclear);
+  const auto status = PQresultStatus(done.get());
+  if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+    throw std::runtime_error(statement + ": " + PQerrorMessage(server.get()));
+  }
+}
+
+/// The URL of an empty schema of the database.
+inline std::string new_postgresql_schema() {
+  static int count = 0;
+  const std::string name = "test_" + std::to_string(getpid()) + "_" + std::to_string(++count);
+  execute_in_postgresql("CREATE SCHEMA " + name);
+  return postgresql_url() + "?options=-csearch_path%3D" + name;
+}
 
 /// Runs what is awaited, and all that it started, to the end.
 class runner {

@@ -27,6 +27,10 @@ sql_catalog::engine::engine(parts with)
 }
 
 sql_catalog::engine::~engine() {
+  finish();
+}
+
+void sql_catalog::engine::finish() {
   queue_.close();
   writer_thread_.join();
   reader_threads_.join();

@@ -77,21 +77,15 @@ class sql_catalog::engine {
     co_return job->take_answer();
   }
 
-  void on_change(std::function<void()> told) {
-    told_ = told;
-    queue_.on_change(std::move(told));
-  }
+  virtual void on_change(std::function<void()> told) { queue_.on_change(std::move(told)); }
   boost::asio::awaitable<void> close() {
     queue_.close();
     co_await corolock::async_wait(queue_.finished(), uncancelled());
   }
 
  protected:
-  void tell() const {
-    if (told_) {
-      told_();
-    }
-  }
+  /// Writes what is asked for, and waits for the threads. For destructors.
+  void finish();
 
   boost::asio::thread_pool writer_thread_;
   boost::asio::thread_pool reader_threads_;
@@ -137,7 +131,6 @@ class sql_catalog::engine {
 
   const sql::dialect& words_;
   const storage_observer observer_;
-  std::function<void()> told_;
   sql::write_queue queue_;
   semaphore free_readers_;
   std::mutex mutex_;
