@@ -63,6 +63,12 @@ std::optional<problem> problem_of(const boost::system::error_code& error) {
   return std::nullopt;
 }
 
+bool is_framed(const beast::http::fields& headers) {
+  constexpr auto name = beast::http::field::transfer_encoding;
+  const std::size_t codings = headers.count(name);
+  return codings == 0 || (codings == 1 && ascii_lower(trimmed(headers[name])) == "chunked");
+}
+
 void require_host(const beast::http::fields& headers, unsigned version) {
   const std::size_t hosts = headers.count(beast::http::field::host);
   if (hosts > 1 || (hosts == 0 && version >= 11)) {

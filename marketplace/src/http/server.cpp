@@ -239,6 +239,9 @@ class server::state : public std::enable_shared_from_this<state> {
     c.limit.begin(options_.header_limit);
     co_await beast::http::async_read_header(c.stream, c.buffer, reader,
                                             asio::redirect_error(use_awaitable, error));
+    if (!error && !is_framed(reader.get())) {
+      error = beast::http::make_error_code(beast::http::error::bad_transfer_encoding);
+    }
     if (!error && ascii_lower(reader.get()[beast::http::field::expect]) == "100-continue") {
       beast::http::response<beast::http::empty_body> go_on(beast::http::status::continue_, 11);
       co_await beast::http::async_write(c.stream, go_on,

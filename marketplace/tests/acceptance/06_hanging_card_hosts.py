@@ -20,12 +20,12 @@ LIMIT = 0.100
 
 
 async def hanging(place):
-    host = await place.card_host(never)
+    host = await place.card_host(never, HOSTS)
     service = await place.service()
     client = service.client
 
     async def wait_for_card(n):
-        url = host.url(f"/agent-{n}", host=f"127.0.1.{n + 1}")
+        url = host.url(f"/agent-{n}", n)
         with contextlib.suppress(ConnectionLost):
             answer = await client.post(
                 "/v1/agents", agent(f"hanging-{n}", base_url=url, fetch_card=True)
@@ -65,7 +65,7 @@ async def hanging(place):
         *(
             client.post(
                 "/v1/agents",
-                agent(f"mate-{n}", base_url=host.url(f"/mate-{n}", "127.0.2.1"), fetch_card=True),
+                agent(f"mate-{n}", base_url=host.url(f"/mate-{n}"), fetch_card=True),
             )
             for n in range(40)
         )

@@ -107,7 +107,7 @@ async def registering(client):
     require(UUID.fullmatch(answer.json()["agent_id"]), "the id that the service made")
     answer = await register(client, wish("unknown-member", color="red"))
     expect("with a member that nobody knows", answer.status, 200)
-    answer = await register(client, wish("upper", agent_id=str(uuid.uuid4()).upper()))
+    answer = await register(client, wish("upper") | {"agent_id": str(uuid.uuid4()).upper()})
     expect("with an id in capitals", answer.status, 200)
     for url in ("http://localhost:8000", "http://127.0.0.1:8001/a", "http://0.0.0.0:8002",
                 "http://agent-service:8000/x", "http://printer.local"):  # fmt: skip

@@ -26,6 +26,7 @@ def known_routes(program):
 
 
 def check_document(document):
+    resolved = Validator(document).resolved
     require(re.fullmatch(r"3\.1\.\d+", document["openapi"]), f"openapi {document['openapi']!r}")
     for member in ("title", "version"):
         require(document["info"].get(member), f"info has no {member}")
@@ -43,7 +44,9 @@ def check_document(document):
                 require("description" in response or "$ref" in response, f"{where}: {status}")
             declared = {
                 parameter["name"]
-                for parameter in [*item.get("parameters", []), *operation.get("parameters", [])]
+                for parameter in map(
+                    resolved, [*item.get("parameters", []), *operation.get("parameters", [])]
+                )
                 if parameter.get("in") == "path"
             }
             expect(f"the parameters of {where}", declared, set(re.findall(r"{(\w+)}", path)))

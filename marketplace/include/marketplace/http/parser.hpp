@@ -25,6 +25,10 @@ void set_limits(parser& of);
 /// What to answer to bytes that are no request; nullopt if the connection just ended.
 std::optional<problem> problem_of(const boost::system::error_code& error);
 
+/// Whether it is certain where the body ends: the parser takes a body in a coding that it does not
+/// know for the next request (RFC 9112, 6.3).
+bool is_framed(const boost::beast::http::fields& headers);
+
 /// Throws a problem (400) unless the header Host is there once; HTTP/1.0 may do without
 /// (RFC 9112, 3.2).
 void require_host(const boost::beast::http::fields& headers, unsigned version);

@@ -46,7 +46,7 @@ def card_v03(name, url, **more):
 
 
 class CardHost:
-    """Listens on all of 127.0.0.0/8, so that it can be as many hosts as a test needs.
+    """Listens on so many ports, each a host to the service.
 
     `answer(path, headers)` is asked for each request; it returns (status, headers, body), awaitable
     or not. Without it every path has a card of its own.
@@ -56,27 +56,33 @@ class CardHost:
         self.answer = answer or self.own_card
         self.requests = []  # (path, headers)
         self.most_open = 0  # connections at once
-        self.most_open_of_one = 0  # to one address
+        self.most_open_of_one = 0  # to one port
         self.accepted = 0
-        self._open = {}  # socket: its local address
+        self._open = {}  # socket: its local port
         self._tasks = set()
-        self._socket = None
+        self._listening = []
 
-    async def start(self):
-        self._socket = socket.create_server(("0.0.0.0", 0), backlog=1024)
-        self._socket.setblocking(False)
-        self.port = self._socket.getsockname()[1]
-        self._spawn(self._accept())
+    async def start(self, ports):
+        for _ in range(ports):
+            listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
+            listening.setblocking(False)
+            self._listening.append(listening)
+            self._spawn(self._accept(listening))
         return self
 
-    def url(self, path="", host="127.0.0.1"):
-        return f"http://{host}:{self.port}{path}"
+    @property
+    def port(self):
+        return self._listening[0].getsockname()[1]
+
+    def url(self, path="", number=0):
+        """Of a path at the host of that number."""
+        return f"http://127.0.0.1:{self._listening[number].getsockname()[1]}{path}"
 
     async def stop(self):
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for each in [*self._open, self._socket]:
+        for each in [*self._open, *self._listening]:
             each.close()
 
     def paths(self):
@@ -93,15 +99,15 @@ class CardHost:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _accept(self):
+    async def _accept(self, listening):
         loop = asyncio.get_running_loop()
         while True:
-            connection, _ = await loop.sock_accept(self._socket)
+            connection, _ = await loop.sock_accept(listening)
             connection.setblocking(False)
             self.accepted += 1
             # Those that have ended, but whose end nobody has read yet, do not count.
             still = {s: host for s, host in self._open.items() if not _has_ended(s)}
-            host = connection.getsockname()[0]
+            host = connection.getsockname()[1]
             self._open[connection] = host
             hosts = [*still.values(), host]
             self.most_open = max(self.most_open, len(hosts))

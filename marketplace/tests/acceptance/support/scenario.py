@@ -76,10 +76,10 @@ class Place:
         self._services.append(service)
         return await service.start(before_exec)
 
-    async def card_host(self, answer=None):
+    async def card_host(self, answer=None, ports=1):
         host = CardHost(answer)
         self._hosts.append(host)
-        return await host.start()
+        return await host.start(ports)
 
     async def clean_up(self):
         for each in self._services:
