@@ -123,8 +123,9 @@ std::optional<int> take_number(std::string_view& text, std::size_t digits) {
   if (text.size() < digits) {
     return std::nullopt;
   }
-  const char* const end = text.data() + digits;
-  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  const std::string_view head = text.substr(0, digits);
+  const char* const end = head.data() + head.size();
+  const auto [stop, error] = std::from_chars(head.data(), head.data() + head.size(), number);
   if (error != std::errc() || stop != end || text.front() == '-') {
     return std::nullopt;
   }
