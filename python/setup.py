@@ -34,7 +34,10 @@ setup(
             sources=sorted(str(path.relative_to(HERE)) for path in HERE.glob("src/*.cpp")),
             depends=sorted(str(path) for path in HERE.glob("src/*.hpp")),
             include_dirs=[str(INCLUDE)],
-            extra_compile_args=["-std=c++20", "-O2", "-DNDEBUG", "-fvisibility=hidden"],
+            # Without exceptions: see CMakeLists.txt.
+            extra_compile_args=[
+                "-std=c++20", "-O2", "-DNDEBUG", "-fvisibility=hidden", "-fno-exceptions",
+            ],  # fmt: skip
             language="c++",
         )
     ],

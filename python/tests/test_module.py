@@ -139,10 +139,13 @@ for _ in range(5):
         code = """
 import asyncio
 import MODULE
+async def take(lock):
+    async with lock:
+        pass
 async def main():
     lock = MODULE.Lock()
     async with lock:
-        task = asyncio.create_task(lock.acquire())
+        task = asyncio.create_task(take(lock))
         await asyncio.sleep(0)
     await task
 asyncio.run(main())
@@ -152,8 +155,24 @@ lock.me = lock  # left to the end of the interpreter
         if self.run_in_interpreters(code.replace("MODULE", "asyncio")).returncode != 0:
             self.skipTest("this CPython crashes with asyncio alone in several interpreters")
         done = self.run_in_interpreters(
-            code.replace("MODULE", "corolock") + "asyncio.run(corolock.RWLock().acquire_read())"
+            code.replace("MODULE", "corolock") + "rw, events = corolock.RWLock(), corolock.Event()"
         )
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_a_thread_inside_of_a_lock_does_not_keep_the_process_from_ending(self):
+        program = """
+import threading
+import corolock
+inside = threading.Event()
+class Theirs:
+    def release(self):
+        inside.set()
+        while True:
+            pass
+threading.Thread(target=corolock.Condition(Theirs()).release, daemon=True).start()
+inside.wait()
+"""
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_the_module_may_be_imported_anew(self):
