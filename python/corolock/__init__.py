@@ -8,25 +8,44 @@ Lock, Event, Condition, Semaphore, BoundedSemaphore and Barrier take the places 
     lock = corolock.Lock()
 
 or, for code that names asyncio's, corolock.install().
+
+ThreadSafeLock, RWLock, KeyedLock and RateLimiter are what asyncio does not have. They belong to no
+event loop: tasks of several loops, in several threads, may share them.
 """
 
 from corolock import _install
 from corolock._barrier import Barrier
-from corolock._corolock import BoundedSemaphore, Condition, Event, Lock, Semaphore
+from corolock._corolock import (
+    BoundedSemaphore,
+    Condition,
+    Event,
+    Lock,
+    Semaphore,
+    ThreadSafeLock,
+)
+from corolock._keyed_lock import KeyedLock
+from corolock._rate import RateLimiter
+from corolock._rw_lock import RWLock
 
 __all__ = [
     "Barrier",
     "BoundedSemaphore",
     "Condition",
     "Event",
+    "KeyedLock",
     "Lock",
+    "RWLock",
+    "RateLimiter",
     "Semaphore",
+    "ThreadSafeLock",
     "install",
     "uninstall",
 ]
 
 # Where tracebacks, repr() and pickle say that they live.
-Barrier.__module__ = "corolock"
+for _type in (Barrier, KeyedLock, RWLock, RateLimiter):
+    _type.__module__ = "corolock"
+del _type
 
 _DROP_INS = (Lock, Event, Condition, Semaphore, BoundedSemaphore, Barrier)
 

@@ -245,13 +245,13 @@ bool is_plain(condition& c) noexcept {
 }
 PyObject* method_enter(PyObject* self, PyObject*) noexcept {
   auto& c = as<condition>(self);
-  return is_plain(c) ? new_wait(*c.base.state, lock_enter, c.lock)
-                     : new_wait(*c.base.state, any_enter, self);
+  return is_plain(c) ? new_step(*c.base.state, lock_enter, c.lock)
+                     : new_step(*c.base.state, any_enter, self);
 }
 PyObject* method_exit(PyObject* self, PyObject* const*, Py_ssize_t) noexcept {
   auto& c = as<condition>(self);
-  return is_plain(c) ? new_wait(*c.base.state, lock_exit, c.lock)
-                     : new_wait(*c.base.state, any_exit, self);
+  return is_plain(c) ? new_step(*c.base.state, lock_exit, c.lock)
+                     : new_step(*c.base.state, any_exit, self);
 }
 
 int condition_traverse(PyObject* self, visitproc visit, void* arg) noexcept {

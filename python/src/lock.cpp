@@ -101,11 +101,11 @@ PyObject* method_release(PyObject* self, PyObject*) noexcept {
 }
 PyObject* method_enter(PyObject* self, PyObject*) noexcept {
   module_state& state = *as<lock>(self).base.state;
-  return new_wait(state, is_plain_lock(state, self) ? lock_enter : any_enter, self);
+  return new_step(state, is_plain_lock(state, self) ? lock_enter : any_enter, self);
 }
 PyObject* method_exit(PyObject* self, PyObject* const*, Py_ssize_t) noexcept {
   module_state& state = *as<lock>(self).base.state;
-  return new_wait(state, is_plain_lock(state, self) ? lock_exit : any_exit, self);
+  return new_step(state, is_plain_lock(state, self) ? lock_exit : any_exit, self);
 }
 
 PyMethodDef lock_methods[] = {

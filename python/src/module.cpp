@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Copyright (c) 2026 the corolock developers
 #include "drop_ins.hpp"
+#include "shared.hpp"
 
 #include <new>
 
@@ -35,7 +36,9 @@ bool add_names(module_state& s) noexcept {
     name = PyUnicode_InternFromString(text);
     return name != nullptr;
   };
-  return intern(s.str_acquire, "acquire") && intern(s.str_cancelled, "cancelled") &&
+  return intern(s.str_acquire, "acquire") &&
+         intern(s.str_call_soon_threadsafe, "call_soon_threadsafe") &&
+         intern(s.str_get_loop, "get_loop") && intern(s.str_cancelled, "cancelled") &&
          intern(s.str_create_future, "create_future") && intern(s.str_done, "done") &&
          intern(s.str_is_closed, "is_closed") && intern(s.str_locked, "locked") &&
          intern(s.str_release, "release") && intern(s.str_set_result, "set_result") &&
@@ -60,17 +63,23 @@ int execute(PyObject* module) noexcept {
     return -1;
   }
   state_in(module) = state;
+  state->module = module;
   module_state& s = *state;
   s.stop_true = PyObject_CallOneArg(PyExc_StopIteration, Py_True);
-  const bool good = s.stop_true != nullptr && add_names(s) && add_asyncio(s) &&
-                    add_type(module, wait_spec, s.wait_type, nullptr, nullptr) &&
-                    add_type(module, waiters_spec, s.waiters_type, nullptr, nullptr) &&
-                    add_type(module, lock_spec, s.lock_type, nullptr, "Lock") &&
-                    add_type(module, event_spec, s.event_type, nullptr, "Event") &&
-                    add_type(module, condition_spec, s.condition_type, nullptr, "Condition") &&
-                    add_type(module, semaphore_spec, s.semaphore_type, nullptr, "Semaphore") &&
-                    add_type(module, bounded_semaphore_spec, s.bounded_semaphore_type,
-                             s.semaphore_type, "BoundedSemaphore");
+  s.wake_future = PyObject_GetAttrString(module, "_wake_future");
+  const bool good =
+      s.stop_true != nullptr && s.wake_future != nullptr && add_names(s) && add_asyncio(s) &&
+      add_type(module, wait_spec, s.wait_type, nullptr, nullptr) &&
+      add_type(module, waiters_spec, s.waiters_type, nullptr, nullptr) &&
+      add_type(module, lock_spec, s.lock_type, nullptr, "Lock") &&
+      add_type(module, event_spec, s.event_type, nullptr, "Event") &&
+      add_type(module, condition_spec, s.condition_type, nullptr, "Condition") &&
+      add_type(module, semaphore_spec, s.semaphore_type, nullptr, "Semaphore") &&
+      add_type(module, bounded_semaphore_spec, s.bounded_semaphore_type, s.semaphore_type,
+               "BoundedSemaphore") &&
+      add_type(module, thread_safe_lock_spec, s.thread_safe_lock_type, nullptr, "ThreadSafeLock") &&
+      add_type(module, rw_lock_spec, s.rw_lock_type, nullptr, "_RWLock") &&
+      add_type(module, rate_spec, s.rate_type, nullptr, "_Rate");
   return good ? 0 : -1;
 }
 
@@ -105,6 +114,11 @@ void free_module(void* module) noexcept {
   }
 }
 
+PyMethodDef module_functions[] = {
+    {"_wake_future", wake_future, METH_O, "Set the result of a future that is not done."},
+    {},
+};
+
 PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, slot(execute)},
 #if PY_VERSION_HEX >= 0x030c0000
@@ -117,13 +131,17 @@ PyModuleDef module_definition = {PyModuleDef_HEAD_INIT,
                                  "corolock._corolock",
                                  "The native part of corolock.",
                                  sizeof(module_part),
-                                 nullptr,
+                                 module_functions,
                                  module_slots,
                                  traverse,
                                  clear,
                                  free_module};
 
 }  // namespace
+
+module_state* module_state_of(PyObject* module) noexcept {
+  return state_in(module);
+}
 
 module_state* state_of(PyTypeObject* type) noexcept {
   PyObject* module = PyType_GetModuleByDef(type, &module_definition);

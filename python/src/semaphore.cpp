@@ -189,11 +189,11 @@ bool is_plain(PyObject* self) noexcept {
                                Py_IS_TYPE(self, p.state->bounded_semaphore_type));
 }
 PyObject* method_enter(PyObject* self, PyObject*) noexcept {
-  return new_wait(*as<semaphore>(self).base.state, is_plain(self) ? semaphore_enter : any_enter,
+  return new_step(*as<semaphore>(self).base.state, is_plain(self) ? semaphore_enter : any_enter,
                   self);
 }
 PyObject* method_exit(PyObject* self, PyObject* const*, Py_ssize_t) noexcept {
-  return new_wait(*as<semaphore>(self).base.state, is_plain(self) ? semaphore_exit : any_exit,
+  return new_step(*as<semaphore>(self).base.state, is_plain(self) ? semaphore_exit : any_exit,
                   self);
 }
 

@@ -19,6 +19,7 @@ struct wait;
 
 struct module_state {
   std::size_t users = 1;
+  PyObject* module = nullptr;  // not owned: it owns this
 
   // All of these are owned.
   PyTypeObject* wait_type = nullptr;
@@ -28,16 +29,22 @@ struct module_state {
   PyTypeObject* condition_type = nullptr;
   PyTypeObject* semaphore_type = nullptr;
   PyTypeObject* bounded_semaphore_type = nullptr;
+  PyTypeObject* thread_safe_lock_type = nullptr;
+  PyTypeObject* rw_lock_type = nullptr;
+  PyTypeObject* rate_type = nullptr;
 
+  PyObject* wake_future = nullptr;  // the function of shared.hpp
   PyObject* get_running_loop = nullptr;
   PyObject* cancelled_error = nullptr;
   PyObject* invalid_state_error = nullptr;
   PyObject* stop_true = nullptr;  // StopIteration(True), see wait.cpp
 
   PyObject* str_acquire = nullptr;
+  PyObject* str_call_soon_threadsafe = nullptr;
   PyObject* str_cancelled = nullptr;
   PyObject* str_create_future = nullptr;
   PyObject* str_done = nullptr;
+  PyObject* str_get_loop = nullptr;
   PyObject* str_is_closed = nullptr;
   PyObject* str_locked = nullptr;
   PyObject* str_release = nullptr;
@@ -53,19 +60,23 @@ struct module_state {
 
   template <class Function>
   void for_each_object(Function function) {
-    for (PyTypeObject** type : {&wait_type, &waiters_type, &lock_type, &event_type, &condition_type,
-                                &semaphore_type, &bounded_semaphore_type}) {
+    for (PyTypeObject** type :
+         {&wait_type, &waiters_type, &lock_type, &event_type, &condition_type, &semaphore_type,
+          &bounded_semaphore_type, &thread_safe_lock_type, &rw_lock_type, &rate_type}) {
       function(reinterpret_cast<PyObject**>(type));
     }
     for (PyObject** object :
-         {&get_running_loop, &cancelled_error, &invalid_state_error, &stop_true, &str_acquire,
-          &str_cancelled, &str_create_future, &str_done, &str_is_closed, &str_locked, &str_release,
-          &str_set_result, &str_throw, &str_wait}) {
+         {&wake_future, &get_running_loop, &cancelled_error, &invalid_state_error, &stop_true,
+          &str_acquire, &str_call_soon_threadsafe, &str_cancelled, &str_create_future, &str_done,
+          &str_get_loop, &str_is_closed, &str_locked, &str_release, &str_set_result, &str_throw,
+          &str_wait}) {
       function(object);
     }
   }
 };
 
+/// The state of a module.
+module_state* module_state_of(PyObject* module) noexcept;
 /// The state that a type of ours, or a subclass of it, belongs to. Null: an error is set.
 module_state* state_of(PyTypeObject* type) noexcept;
 

@@ -9,6 +9,9 @@ namespace {
 PySendResult step(wait& w, PySendResult given, PyObject* value, PyObject** result) noexcept {
   if (given == PYGEN_NEXT) {
     w.now = phase::suspended;
+    if (PyObject_GC_IsTracked(object_of(w)) == 0) {
+      PyObject_GC_Track(object_of(w));
+    }
     *result = value;
     return PYGEN_NEXT;
   }
@@ -85,9 +88,7 @@ PySendResult throw_into(wait& w, PyObject** result) noexcept {
 // True: closed. False: an exception is set.
 bool close(wait& w) noexcept {
   if (w.now == phase::created || w.now == phase::done) {
-    w.now = phase::done;
-    Py_CLEAR(w.owner);
-    Py_CLEAR(w.extra);
+    end(w);
     return true;
   }
   PyErr_SetNone(PyExc_GeneratorExit);
@@ -262,10 +263,8 @@ void leave(wait& w) noexcept {
 int wait_clear(PyObject* self) noexcept {
   auto& w = as<wait>(self);
   leave(w);
-  w.now = phase::done;
-  Py_CLEAR(w.owner);
+  end(w);
   Py_CLEAR(w.inner);
-  Py_CLEAR(w.extra);
   return 0;
 }
 
@@ -327,8 +326,7 @@ PyType_Spec wait_spec = {"corolock._Wait", sizeof(wait), 0,
                              Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
                          wait_slots};
 
-PyObject* new_wait(module_state& state, const operation& op, PyObject* owner,
-                   PyObject* extra) noexcept {
+PyObject* new_step(module_state& state, const operation& op, PyObject* owner) noexcept {
   wait* w = nullptr;
   if (state.spares > 0) {
     w = state.spare[static_cast<std::size_t>(--state.spares)];
@@ -343,19 +341,27 @@ PyObject* new_wait(module_state& state, const operation& op, PyObject* owner,
   w->op = &op;
   w->owner = Py_NewRef(owner);
   w->inner = nullptr;
-  w->extra = Py_XNewRef(extra);
+  w->extra = nullptr;
+  w->shared = nullptr;
   w->place.future = nullptr;
   w->place.wait = object_of(*w);
   w->now = phase::created;
   w->is_finalized = false;
-  PyObject_GC_Track(object_of(*w));
   return object_of(*w);
 }
 
+PyObject* new_wait(module_state& state, const operation& op, PyObject* owner,
+                   PyObject* extra) noexcept {
+  PyObject* self = new_step(state, op, owner);
+  if (self != nullptr) {
+    as<wait>(self).extra = Py_XNewRef(extra);
+    PyObject_GC_Track(self);
+  }
+  return self;
+}
+
 PySendResult fail(wait& w) noexcept {
-  w.now = phase::done;
-  Py_CLEAR(w.owner);
-  Py_CLEAR(w.extra);
+  end(w);
   return PYGEN_ERROR;
 }
 

@@ -13,29 +13,10 @@ import argparse
 import asyncio
 import importlib
 import platform
-import signal
 import sys
 import unittest
 
-
-class TookTooLong(BaseException):
-    pass
-
-
-def on_alarm(signum, frame):
-    raise TookTooLong("the test took too long")
-
-
-class Result(unittest.TextTestResult):
-    limit = 10.0
-
-    def startTest(self, test):
-        super().startTest(test)
-        signal.setitimer(signal.ITIMER_REAL, self.limit)
-
-    def stopTest(self, test):
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        super().stopTest(test)
+import timed
 
 
 def run(name: str, optional: bool) -> bool:
@@ -48,8 +29,7 @@ def run(name: str, optional: bool) -> bool:
         raise SystemExit("the suite has another asyncio")
     suite = unittest.defaultTestLoader.loadTestsFromModule(module)
     count = suite.countTestCases()
-    runner = unittest.TextTestRunner(resultclass=Result, verbosity=0, stream=sys.stderr)
-    result = runner.run(suite)
+    result = timed.run(suite)
     wrong = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
     skipped = f", {len(result.skipped)} skipped" if result.skipped else ""
     passed = result.testsRun - wrong - len(result.skipped)
@@ -65,8 +45,7 @@ def main() -> int:
     parser.add_argument("--original", action="store_true")
     parser.add_argument("modules", nargs="*", default=["test_locks"])
     options = parser.parse_args()
-    Result.limit = options.timeout
-    signal.signal(signal.SIGALRM, on_alarm)
+    timed.Result.limit = options.timeout
     if options.original:
         print("asyncio's own types")
     else:
