@@ -101,11 +101,13 @@ const sql::dialect dialect{
 };
 
 awaitable<void> connection::connect() {
-  // A server that went away has closed the connection: that is an input, too.
-  if (server_ && PQconsumeInput(server_.get()) == 1 && PQstatus(server_.get()) == CONNECTION_OK) {
-    co_return;
+  // A server that went away has said why, and then closed the connection: two inputs.
+  const bool is_there = server_ && PQconsumeInput(server_.get()) == 1 &&
+                        PQconsumeInput(server_.get()) == 1 &&
+                        PQstatus(server_.get()) == CONNECTION_OK;
+  if (!is_there) {
+    co_await connect_anew();
   }
-  co_await connect_anew();
 }
 
 awaitable<void> connection::connect_anew() {
