@@ -125,18 +125,18 @@ catalog::result<sweep_result> sql_catalog::sweep(timestamp now, timestamp starte
     return in.begin_sweep(now, started_at, at_most);
   };
   const auto some = [now, started_at](transaction& in) { return in.sweep_some(now, started_at); };
-  auto result = co_await engine_->write<sweep_result>("sweep", begin);
-  bool is_done = !result || result->frozen;
+  auto total = co_await engine_->write<sweep_result>("sweep", begin);
+  bool is_done = !total || total->frozen;
   while (!is_done) {
     const auto swept = co_await engine_->write<sweep_result>("sweep", some);
     if (!swept) {
       co_return swept.error();
     }
-    result->stale += swept->stale;
-    result->unreachable += swept->unreachable;
+    total->stale += swept->stale;
+    total->unreachable += swept->unreachable;
     is_done = swept->stale + swept->unreachable == 0;
   }
-  co_return result;
+  co_return total;
 }
 
 catalog::result<std::optional<stored_reply>> sql_catalog::find_reply(std::string scope,

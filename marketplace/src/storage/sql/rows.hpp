@@ -28,8 +28,8 @@ inline std::optional<std::int64_t> in_s(std::optional<std::chrono::seconds> ttl)
   return ttl ? std::optional<std::int64_t>(ttl->count()) : std::nullopt;
 }
 template <class Enum>
-std::int64_t number_of(Enum value) {
-  return static_cast<std::int64_t>(value);
+std::int64_t number_of(Enum which) {
+  return static_cast<std::int64_t>(which);
 }
 /// LIMIT and OFFSET have to fit into 64 bits with a sign.
 inline std::int64_t clamped(std::size_t size) {
