@@ -82,7 +82,7 @@ awaitable<result<response_type, text_error>> get(Stream& stream, const std::stri
   beast::http::response_parser<beast::http::string_body> reader;
   reader.header_limit(16 * 1024);
   reader.body_limit(max_card_bytes);
-  beast::flat_buffer buffer(max_card_bytes + 64 * 1024);
+  beast::flat_buffer buffer(max_card_bytes + std::size_t{64} * 1024);
   co_await beast::http::async_read(stream, buffer, reader,
                                    asio::redirect_error(use_awaitable, error));
   if (error) {

@@ -435,7 +435,7 @@ class server::state : public std::enable_shared_from_this<state> {
   bool stopping_ = false;
 };
 
-server::server(boost::asio::any_io_executor executor, router routes, server_options options,
+server::server(const boost::asio::any_io_executor& executor, router routes, server_options options,
                std::function<void(const served&)> told)
     : state_(std::make_shared<state>(executor, std::move(routes), std::move(options),
                                      std::move(told))) {}

@@ -51,7 +51,7 @@ struct served {
 /// cancellation off before it begins to (catalog).
 class server {
  public:
-  server(boost::asio::any_io_executor executor, router routes, server_options options,
+  server(const boost::asio::any_io_executor& executor, router routes, server_options options,
          std::function<void(const served&)> told);
   server(const server&) = delete;
   server& operator=(const server&) = delete;
