@@ -70,6 +70,39 @@ std::string ascii_lower(std::string_view text) {
   return result;
 }
 
+namespace {
+
+bool is_of_a_word(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+         static_cast<unsigned char>(c) >= 0x80;
+}
+
+// Databases limit the length of words; longer ones differ in their beginnings, or not at all.
+std::string_view cut_off(std::string_view word) {
+  constexpr std::size_t most = 64;
+  std::size_t size = std::min(word.size(), most);
+  while (size < word.size() && (static_cast<unsigned char>(word[size]) & 0xc0U) == 0x80) {
+    --size;  // not within a character
+  }
+  return word.substr(0, size);
+}
+
+}  // namespace
+
+std::vector<std::string> words_of(std::string_view text) {
+  std::vector<std::string> words;
+  for (auto at = text.begin(); at != text.end();) {
+    const auto begin = std::find_if(at, text.end(), is_of_a_word);
+    at = std::find_if_not(begin, text.end(), is_of_a_word);
+    if (begin != at) {
+      words.push_back(ascii_lower(cut_off(std::string_view(begin, at))));
+    }
+  }
+  std::sort(words.begin(), words.end());
+  words.erase(std::unique(words.begin(), words.end()), words.end());
+  return words;
+}
+
 std::string host_of(std::string_view url) {
   const std::size_t scheme = url.find("://");
   if (scheme == std::string_view::npos) {

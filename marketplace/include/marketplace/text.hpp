@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace marketplace {
 
@@ -24,6 +25,10 @@ std::string_view trimmed(std::string_view text) noexcept;
 
 /// A to Z only.
 std::string ascii_lower(std::string_view text);
+
+/// The words of a text, in lower case: runs of ASCII letters, digits and anything beyond ASCII. By
+/// our own rule, because those of the databases differ; cut off after 64 bytes. Sorted, each once.
+std::vector<std::string> words_of(std::string_view text);
 
 /// The host of a URL, in lower case and without its port; empty for what has none.
 std::string host_of(std::string_view url);

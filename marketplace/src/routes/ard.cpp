@@ -391,25 +391,6 @@ bool fits(const json::object& entry, const constraints& filter) {
   });
 }
 
-// Words as a search knows them: letters and digits, in lower case.
-std::vector<std::string> words_in(std::string_view text) {
-  std::vector<std::string> words;
-  std::string word;
-  for (const char c : ascii_lower(text) + " ") {
-    const bool is_letter =
-        (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || static_cast<unsigned char>(c) >= 0x80;
-    if (is_letter) {
-      word += c;
-    } else if (!word.empty()) {
-      if (std::find(words.begin(), words.end(), word) == words.end()) {
-        words.push_back(word);
-      }
-      word.clear();
-    }
-  }
-  return words;
-}
-
 // The words of a question that say what it is about.
 std::vector<std::string> topic_of(std::string_view text) {
   constexpr std::array fillers{"a",    "an",   "and",    "any",  "are",  "by",   "can",  "could",
@@ -417,7 +398,7 @@ std::vector<std::string> topic_of(std::string_view text) {
                                "i",    "in",   "is",     "it",   "me",   "my",   "need", "of",
                                "on",   "or",   "please", "show", "some", "that", "the",  "to",
                                "want", "what", "which",  "who",  "will", "with", "you"};
-  const std::vector<std::string> all = words_in(text);
+  const std::vector<std::string> all = words_of(text);
   std::vector<std::string> words = all;
   std::erase_if(words, [&fillers](const std::string& word) {
     return std::find(fillers.begin(), fillers.end(), word) != fillers.end();
@@ -549,14 +530,14 @@ bool begins_one_of(const std::string& beginning, const std::vector<std::string>&
 
 // 1 to 100: how many of the words the agent has, and a little more for those in its name.
 std::int64_t score_of(const json::object& entry, const std::vector<std::string>& words) {
-  const std::vector<std::string> name = words_in(entry.at("displayName").get_string());
+  const std::vector<std::string> name = words_of(entry.at("displayName").get_string());
   std::string text(entry.at("description").get_string());
   for (const char* path : {"tags", "capabilities", "representativeQueries"}) {
     for (const std::string& each : values_of(entry, path)) {
       text += " " + each;
     }
   }
-  const std::vector<std::string> rest = words_in(text);
+  const std::vector<std::string> rest = words_of(text);
   std::size_t in_name = 0;
   std::size_t anywhere = 0;
   for (const std::string& word : words) {

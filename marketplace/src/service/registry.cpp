@@ -28,6 +28,19 @@ std::string url_of(const std::string& agent_id) {
   return "/v1/agents/" + agent_id;
 }
 
+// The host of a URL as a part of a urn: what that cannot have in it becomes a '-'.
+std::string publisher_of(std::string_view url) {
+  std::string publisher = host_of(url);
+  for (char& c : publisher) {
+    const bool is_plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
+    c = is_plain ? c : '-';
+  }
+  const std::size_t begin = std::min(publisher.find_first_not_of("-."), publisher.size());
+  publisher.erase(0, begin);
+  publisher.resize(publisher.find_last_not_of("-.") + 1);
+  return publisher;
+}
+
 // "My Agent, v2" -> "my-agent-v2"
 std::string slug_of(std::string_view name) {
   std::string slug;
@@ -332,9 +345,10 @@ asio::awaitable<std::optional<fetched_card>> registry::card_of(const registratio
 
 // The urn that nobody has: with the agent's id at its end if its name alone is taken.
 asio::awaitable<std::string> registry::free_urn(const agent_record& record) {
-  std::string publisher = host_of(record.card.provider_url);
+  std::string publisher = publisher_of(record.card.provider_url);
   if (publisher.empty()) {
-    publisher = options_.publisher.empty() ? host_of(record.profile.base_url) : options_.publisher;
+    publisher =
+        options_.publisher.empty() ? publisher_of(record.profile.base_url) : options_.publisher;
   }
   const std::string slug = slug_of(record.profile.agent_name);
   const std::string stem = "urn:air:" + publisher + ":agents:";

@@ -12,21 +12,6 @@
 namespace marketplace {
 namespace {
 
-bool is_of_a_word(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-         static_cast<unsigned char>(c) >= 0x80;
-}
-
-// Databases limit the length of words; longer ones differ in their beginnings, or not at all.
-std::string_view cut_off(std::string_view word) {
-  constexpr std::size_t most = 64;
-  std::size_t size = std::min(word.size(), most);
-  while (size < word.size() && (static_cast<unsigned char>(word[size]) & 0xc0) == 0x80) {
-    --size;  // not within a character
-  }
-  return word.substr(0, size);
-}
-
 template <class T>
 void sort_once(std::vector<T>& items) {
   std::sort(items.begin(), items.end());
@@ -108,19 +93,6 @@ std::vector<agent_term> terms_of(const search_query& query) {
   }
   sort_once(terms);
   return terms;
-}
-
-std::vector<std::string> words_of(std::string_view text) {
-  std::vector<std::string> words;
-  for (auto at = text.begin(); at != text.end();) {
-    const auto begin = std::find_if(at, text.end(), is_of_a_word);
-    at = std::find_if_not(begin, text.end(), is_of_a_word);
-    if (begin != at) {
-      words.push_back(ascii_lower(cut_off(std::string_view(begin, at))));
-    }
-  }
-  sort_once(words);
-  return words;
 }
 
 std::optional<timestamp> next_look(agent_health health, std::optional<timestamp> last_seen,

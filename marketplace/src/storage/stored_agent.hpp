@@ -5,6 +5,7 @@
 // What every catalog derives from a record, so that all of them find the same agents.
 
 #include <marketplace/catalog.hpp>
+#include <marketplace/text.hpp>
 
 #include <compare>
 #include <optional>
@@ -38,10 +39,6 @@ repository_result<stored_agent> prepared(agent_record record);
 
 /// The terms that a query asks for, all of them.
 std::vector<agent_term> terms_of(const search_query& query);
-
-/// The words of a text, in lower case: runs of ASCII letters, digits and anything beyond ASCII. By
-/// our own rule, because those of the databases differ; cut off after 64 bytes. Sorted, each once.
-std::vector<std::string> words_of(std::string_view text);
 
 /// When a sweep has to look at the agent again: its health gets worse then, at the earliest.
 std::optional<timestamp> next_look(agent_health health, std::optional<timestamp> last_seen,

@@ -165,6 +165,24 @@ TEST(ArdRoutes, AStrangeHostIsRefusedAndThePublicUrlNeedsNone) {
   EXPECT_TRUE(entry.at("url").as_string().starts_with("https://agents.example.net/v1/agents/"));
 }
 
+TEST(ArdRoutes, EveryAgentHasAnIdentifierOfTheStandardsForm) {
+  serving it;
+  json::object odd = json::parse(card).as_object();
+  odd["provider"].as_object()["url"] = "https://[a b]_\"c:d/";
+  std::vector<std::string> urns{urn_of(add(it, "odd", "o", {}, json::serialize(odd).c_str()))};
+  for (const char* url :
+       {"https://[2001:db8::1]", "https://a_b.example.com", "http://localhost:1"}) {
+    const response made =
+        it.post("/v1/agents", json::serialize(json::object(
+                                  {{"agent_name", ""}, {"base_url", url}, {"description", "d"}})));
+    ASSERT_EQ(made.status, 201U) << made.body;
+    urns.push_back(urn_of(json_of(made).as_object()));
+  }
+  for (const std::string& urn : urns) {
+    EXPECT_EQ(it.get("/api/ard/agents/" + percent_encoded(urn)).status, 200U) << urn;
+  }
+}
+
 // ----- the document
 
 TEST(ArdRoutes, TheDocumentIsOneAtBothPathsAndNamesTheRegistryFirst) {
