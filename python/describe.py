@@ -2,7 +2,8 @@
 # Copyright (c) 2026 the corolock developers
 """Says what CMake has to know of the interpreter that runs this: one line, separated by semicolons.
 
-version;tag of its ABI;suffix of its extension modules;folder of its headers;1 for a debug build
+version;tag of its ABI;suffix of its extension modules;folder of its headers;1 for a debug build;
+the program itself, where what was run is a script that looks for it
 """
 
 import os
@@ -19,5 +20,6 @@ print(
     sysconfig.get_config_var("EXT_SUFFIX"),
     include,
     int(hasattr(sys, "gettotalrefcount")),
+    sys.executable,
     sep=";",
 )

@@ -19,12 +19,12 @@
 // that lost the GIL there would leave others spinning. So the core's executor (`post`) only lists
 // whom it lets in, and wake_granted() does the rest when the core has returned.
 //
-//   a wait ends by cancellation, by close()   queued: it leaves the queue; granted: the grant passes
-//   or with its last reference                on. Either way before the exception goes on
-//   its loop is closed                        the grant passes on at once; or, if the loop was
-//                                             closed after it was told, when the next one comes
-//   release() by one who does not hold it     RuntimeError; a granted lock counts as held when its
-//                                             waiter has run
+//   a wait ends by cancellation, by close()  queued: it leaves the queue; granted: the grant passes
+//   or with its last reference               on. Either way before the exception goes on
+//   its loop is closed                       the grant passes on at once; if it was closed after it
+//                                            was told, when the next one comes
+//   release() by one who does not hold it    RuntimeError; a granted lock counts as held when its
+//                                            waiter has run
 
 #include "wait.hpp"
 #include <corolock/detail/awaiter.hpp>
