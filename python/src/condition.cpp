@@ -243,12 +243,12 @@ bool is_plain(condition& c) noexcept {
   return Py_IS_TYPE(object_of(c), c.base.state->condition_type) && c.base.dict == nullptr &&
          plain_lock(c) != nullptr;
 }
-PyObject* method_enter(PyObject* self, PyObject*) noexcept {
+PyObject* enter(PyObject* self) noexcept {
   auto& c = as<condition>(self);
   return is_plain(c) ? new_step(*c.base.state, lock_enter, c.lock)
                      : new_step(*c.base.state, any_enter, self);
 }
-PyObject* method_exit(PyObject* self, PyObject* const*, Py_ssize_t) noexcept {
+PyObject* exit(PyObject* self) noexcept {
   auto& c = as<condition>(self);
   return is_plain(c) ? new_step(*c.base.state, lock_exit, c.lock)
                      : new_step(*c.base.state, any_exit, self);
@@ -283,8 +283,6 @@ PyMethodDef condition_methods[] = {
     {"notify_all", method_notify_all, METH_NOARGS,
      "notify_all($self, /)\n--\n\nWake all that wait. Raises RuntimeError if the lock is not "
      "held."},
-    {"__aenter__", method_enter, METH_NOARGS, nullptr},
-    {"__aexit__", method(method_exit), METH_FASTCALL, nullptr},
     {},
 };
 
@@ -312,6 +310,10 @@ PyType_Slot condition_slots[] = {
 };
 
 }  // namespace
+
+bool add_condition_steps(module_state& state, PyTypeObject* type) noexcept {
+  return add_steps(state, type, enter, exit);
+}
 
 PyType_Spec condition_spec = {"corolock.Condition", sizeof(condition), 0,
                               Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,

@@ -13,5 +13,7 @@ extern PyType_Spec event_spec;
 extern PyType_Spec condition_spec;
 extern PyType_Spec semaphore_spec;
 extern PyType_Spec bounded_semaphore_spec;
+bool add_condition_steps(module_state& state, PyTypeObject* type) noexcept;
+bool add_semaphore_steps(module_state& state, PyTypeObject* type) noexcept;
 
 }  // namespace corolock::python

@@ -99,11 +99,11 @@ PyObject* method_release(PyObject* self, PyObject*) noexcept {
   }
   Py_RETURN_NONE;
 }
-PyObject* method_enter(PyObject* self, PyObject*) noexcept {
+PyObject* enter(PyObject* self) noexcept {
   module_state& state = *as<lock>(self).base.state;
   return new_step(state, is_plain_lock(state, self) ? lock_enter : any_enter, self);
 }
-PyObject* method_exit(PyObject* self, PyObject* const*, Py_ssize_t) noexcept {
+PyObject* exit(PyObject* self) noexcept {
   module_state& state = *as<lock>(self).base.state;
   return new_step(state, is_plain_lock(state, self) ? lock_exit : any_exit, self);
 }
@@ -117,8 +117,6 @@ PyMethodDef lock_methods[] = {
      "Any task may do this.\nRaises RuntimeError if the lock is not held."},
     {"locked", method_locked, METH_NOARGS,
      "locked($self, /)\n--\n\nReturn True if the lock is held."},
-    {"__aenter__", method_enter, METH_NOARGS, nullptr},
-    {"__aexit__", method(method_exit), METH_FASTCALL, nullptr},
     {},
 };
 
@@ -150,6 +148,10 @@ constinit const operation lock_enter = {"Lock.__aenter__", enter_begin, enter_re
 constinit const operation lock_exit = {"Lock.__aexit__", exit_begin, return_none, just_raise};
 constinit const operation any_enter = {"__aenter__", any_enter_begin, return_none, just_raise};
 constinit const operation any_exit = {"__aexit__", any_exit_begin, return_none, just_raise};
+
+bool add_lock_steps(module_state& state, PyTypeObject* type) noexcept {
+  return add_steps(state, type, enter, exit);
+}
 
 PyType_Spec lock_spec = {"corolock.Lock", sizeof(lock), 0,
                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE, lock_slots};

@@ -38,5 +38,6 @@ extern const operation any_enter;
 extern const operation any_exit;
 
 extern PyType_Spec lock_spec;
+bool add_lock_steps(module_state& state, PyTypeObject* type) noexcept;
 
 }  // namespace corolock::python

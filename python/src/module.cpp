@@ -70,6 +70,7 @@ int execute(PyObject* module) noexcept {
   const bool good =
       s.stop_true != nullptr && s.wake_future != nullptr && add_names(s) && add_asyncio(s) &&
       add_type(module, wait_spec, s.wait_type, nullptr, nullptr) &&
+      add_type(module, step_method_spec, s.step_method_type, nullptr, nullptr) &&
       add_type(module, waiters_spec, s.waiters_type, nullptr, nullptr) &&
       add_type(module, lock_spec, s.lock_type, nullptr, "Lock") &&
       add_type(module, event_spec, s.event_type, nullptr, "Event") &&
@@ -79,7 +80,10 @@ int execute(PyObject* module) noexcept {
                "BoundedSemaphore") &&
       add_type(module, thread_safe_lock_spec, s.thread_safe_lock_type, nullptr, "ThreadSafeLock") &&
       add_type(module, rw_lock_spec, s.rw_lock_type, nullptr, "_RWLock") &&
-      add_type(module, rate_spec, s.rate_type, nullptr, "_Rate");
+      add_type(module, rate_spec, s.rate_type, nullptr, "_Rate") &&
+      add_lock_steps(s, s.lock_type) && add_condition_steps(s, s.condition_type) &&
+      add_semaphore_steps(s, s.semaphore_type) &&
+      add_thread_safe_lock_steps(s, s.thread_safe_lock_type);
   return good ? 0 : -1;
 }
 

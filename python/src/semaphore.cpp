@@ -188,11 +188,11 @@ bool is_plain(PyObject* self) noexcept {
   return p.dict == nullptr && (Py_IS_TYPE(self, p.state->semaphore_type) ||
                                Py_IS_TYPE(self, p.state->bounded_semaphore_type));
 }
-PyObject* method_enter(PyObject* self, PyObject*) noexcept {
+PyObject* enter(PyObject* self) noexcept {
   return new_step(*as<semaphore>(self).base.state, is_plain(self) ? semaphore_enter : any_enter,
                   self);
 }
-PyObject* method_exit(PyObject* self, PyObject* const*, Py_ssize_t) noexcept {
+PyObject* exit(PyObject* self) noexcept {
   return new_step(*as<semaphore>(self).base.state, is_plain(self) ? semaphore_exit : any_exit,
                   self);
 }
@@ -205,8 +205,6 @@ PyMethodDef semaphore_methods[] = {
      "release($self, /)\n--\n\nGive a permit back, to the first of those that wait for one."},
     {"locked", method_locked, METH_NOARGS,
      "locked($self, /)\n--\n\nReturn True if acquire() would wait."},
-    {"__aenter__", method_enter, METH_NOARGS, nullptr},
-    {"__aexit__", method(method_exit), METH_FASTCALL, nullptr},
     {},
 };
 
@@ -259,6 +257,10 @@ PyType_Slot bounded_slots[] = {
 constexpr unsigned flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE;
 
 }  // namespace
+
+bool add_semaphore_steps(module_state& state, PyTypeObject* type) noexcept {
+  return add_steps(state, type, enter, exit);
+}
 
 PyType_Spec semaphore_spec = {"corolock.Semaphore", sizeof(semaphore), 0, flags, semaphore_slots};
 PyType_Spec bounded_semaphore_spec = {"corolock.BoundedSemaphore", sizeof(semaphore), 0, flags,

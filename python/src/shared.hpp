@@ -148,6 +148,7 @@ struct shared_operations {
 };
 
 extern PyType_Spec thread_safe_lock_spec;
+bool add_thread_safe_lock_steps(module_state& state, PyTypeObject* type) noexcept;
 extern PyType_Spec rw_lock_spec;
 extern PyType_Spec rate_spec;
 

@@ -23,6 +23,7 @@ struct module_state {
 
   // All of these are owned.
   PyTypeObject* wait_type = nullptr;
+  PyTypeObject* step_method_type = nullptr;
   PyTypeObject* waiters_type = nullptr;
   PyTypeObject* lock_type = nullptr;
   PyTypeObject* event_type = nullptr;
@@ -61,8 +62,9 @@ struct module_state {
   template <class Function>
   void for_each_object(Function function) {
     for (PyTypeObject** type :
-         {&wait_type, &waiters_type, &lock_type, &event_type, &condition_type, &semaphore_type,
-          &bounded_semaphore_type, &thread_safe_lock_type, &rw_lock_type, &rate_type}) {
+         {&wait_type, &step_method_type, &waiters_type, &lock_type, &event_type, &condition_type,
+          &semaphore_type, &bounded_semaphore_type, &thread_safe_lock_type, &rw_lock_type,
+          &rate_type}) {
       function(reinterpret_cast<PyObject**>(type));
     }
     for (PyObject** object :

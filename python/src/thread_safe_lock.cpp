@@ -88,10 +88,10 @@ PyObject* method_release(PyObject* self, PyObject*) noexcept {
 PyObject* method_locked(PyObject* self, PyObject*) noexcept {
   return PyBool_FromLong(as<thread_safe_lock>(self).mutex.is_locked() ? 1 : 0);
 }
-PyObject* method_enter(PyObject* self, PyObject*) noexcept {
+PyObject* enter(PyObject* self) noexcept {
   return new_step(*as<primitive>(self).state, operations::enter, self);
 }
-PyObject* method_exit(PyObject* self, PyObject* const*, Py_ssize_t) noexcept {
+PyObject* exit(PyObject* self) noexcept {
   return new_step(*as<primitive>(self).state, exit_operation, self);
 }
 
@@ -107,8 +107,6 @@ PyMethodDef methods[] = {
      "may do this.\nRaises RuntimeError if nobody holds the lock."},
     {"locked", method_locked, METH_NOARGS,
      "locked($self, /)\n--\n\nReturn True if the lock is held, or on its way to the next."},
-    {"__aenter__", method_enter, METH_NOARGS, nullptr},
-    {"__aexit__", method(method_exit), METH_FASTCALL, nullptr},
     {},
 };
 PyGetSetDef getset[] = {
@@ -136,6 +134,10 @@ PyType_Slot slots[] = {
 };
 
 }  // namespace
+
+bool add_thread_safe_lock_steps(module_state& state, PyTypeObject* type) noexcept {
+  return add_steps(state, type, enter, exit);
+}
 
 PyType_Spec thread_safe_lock_spec = {"corolock.ThreadSafeLock", sizeof(thread_safe_lock), 0,
                                      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,

@@ -231,7 +231,7 @@ void wait_finalize(PyObject* self) noexcept {
     return;
   }
   with_exception_kept([&]() noexcept {
-    if (w.now == phase::created) {
+    if (w.now == phase::created && w.is_called) {
       if (PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "coroutine '%s' was never awaited",
                            w.op->name) < 0) {
         PyErr_WriteUnraisable(self);
@@ -250,6 +250,7 @@ int wait_traverse(PyObject* self, visitproc visit, void* arg) noexcept {
   Py_VISIT(w.owner);
   Py_VISIT(w.inner);
   Py_VISIT(w.extra);
+  Py_VISIT(w.bound);
   return 0;
 }
 
@@ -265,6 +266,7 @@ int wait_clear(PyObject* self) noexcept {
   leave(w);
   end(w);
   Py_CLEAR(w.inner);
+  Py_CLEAR(w.bound);
   return 0;
 }
 
@@ -274,7 +276,10 @@ void wait_dealloc(PyObject* self) noexcept {
     return;
   }
   PyObject_GC_UnTrack(self);
-  wait_clear(self);
+  Py_CLEAR(w.bound);
+  if (w.now != phase::done) {
+    wait_clear(self);
+  }
   PyTypeObject* type = Py_TYPE(self);
   module_state* state = w.state;
   // What was finalized once is not finalized again, so it cannot be used again.
@@ -303,6 +308,11 @@ PyGetSetDef wait_getset[] = {
     {},
 };
 
+PyMemberDef wait_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(wait, call), READONLY, nullptr},
+    {},
+};
+
 PyType_Slot wait_slots[] = {
     {Py_tp_doc, const_cast<char*>("What there is to await of a lock. It behaves as a coroutine.")},
     {Py_tp_dealloc, slot(wait_dealloc)},
@@ -316,6 +326,8 @@ PyType_Slot wait_slots[] = {
     {Py_tp_getset, wait_getset},
     {Py_am_await, slot(wait_self)},
     {Py_am_send, slot(wait_send)},
+    {Py_tp_call, slot(PyVectorcall_Call)},
+    {Py_tp_members, wait_members},
     {},
 };
 
@@ -323,19 +335,117 @@ PyType_Slot wait_slots[] = {
 
 PyType_Spec wait_spec = {"corolock._Wait", sizeof(wait), 0,
                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
-                             Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+                             Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE |
+                             Py_TPFLAGS_HAVE_VECTORCALL,
                          wait_slots};
 
+namespace {
+
+wait* allocate(module_state& state) noexcept {
+  if (state.spares == 0) {
+    return PyObject_GC_New(wait, state.wait_type);
+  }
+  wait* w = state.spare[static_cast<std::size_t>(--state.spares)];
+  PyObject_Init(object_of(*w), state.wait_type);
+  return w;
+}
+
+PyObject* call_step(PyObject* self, PyObject* const*, std::size_t, PyObject*) noexcept {
+  auto& w = as<wait>(self);
+  if (w.bound == nullptr) {
+    PyErr_SetString(PyExc_TypeError, "'coroutine' object is not callable");
+    return nullptr;
+  }
+  if (!w.is_called) {
+    w.is_called = true;
+    return Py_NewRef(self);
+  }
+  PyObject* another = new_step(*w.state, *w.op, w.bound);
+  if (another != nullptr) {
+    as<wait>(another).is_called = true;
+  }
+  return another;
+}
+
+struct step_method {
+  PyObject ob_base;
+  step_maker make;
+  PyTypeObject* of;
+};
+
+PyObject* make_step(const step_method& method, PyObject* owner) noexcept {
+  if (owner != nullptr && PyObject_TypeCheck(owner, method.of) != 0) {
+    return method.make(owner);
+  }
+  PyErr_Format(PyExc_TypeError, "this method needs a '%s' object", method.of->tp_name);
+  return nullptr;
+}
+
+PyObject* step_get(PyObject* self, PyObject* owner, PyObject*) noexcept {
+  return owner == nullptr || owner == Py_None ? Py_NewRef(self)
+                                              : make_step(as<step_method>(self), owner);
+}
+
+// By way of the type, as contextlib.AsyncExitStack does: the object is the first argument.
+PyObject* step_call(PyObject* self, PyObject* args, PyObject*) noexcept {
+  PyObject* owner = PyTuple_GET_SIZE(args) > 0 ? PyTuple_GET_ITEM(args, 0) : nullptr;
+  PyObject* step = make_step(as<step_method>(self), owner);
+  if (step != nullptr) {
+    as<wait>(step).is_called = true;
+  }
+  return step;
+}
+
+int step_traverse(PyObject* self, visitproc visit, void* arg) noexcept {
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(as<step_method>(self).of);
+  return 0;
+}
+int step_clear(PyObject* self) noexcept {
+  Py_CLEAR(as<step_method>(self).of);
+  return 0;
+}
+void step_dealloc(PyObject* self) noexcept {
+  PyTypeObject* type = Py_TYPE(self);
+  PyObject_GC_UnTrack(self);
+  step_clear(self);
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+bool add_step(module_state& state, PyTypeObject* type, const char* name, step_maker make) noexcept {
+  const ref method = ref::steal(state.step_method_type->tp_alloc(state.step_method_type, 0));
+  if (!method) {
+    return false;
+  }
+  as<step_method>(method.get()).make = make;
+  Py_INCREF(type);
+  as<step_method>(method.get()).of = type;
+  return PyObject_SetAttrString(reinterpret_cast<PyObject*>(type), name, method.get()) == 0;
+}
+
+PyType_Slot step_method_slots[] = {
+    {Py_tp_dealloc, slot(step_dealloc)}, {Py_tp_traverse, slot(step_traverse)},
+    {Py_tp_clear, slot(step_clear)},     {Py_tp_descr_get, slot(step_get)},
+    {Py_tp_call, slot(step_call)},       {},
+};
+
+}  // namespace
+
+PyType_Spec step_method_spec = {"corolock._StepMethod", sizeof(step_method), 0,
+                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
+                                    Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+                                step_method_slots};
+
+bool add_steps(module_state& state, PyTypeObject* type, step_maker enter,
+               step_maker exit) noexcept {
+  return add_step(state, type, "__aenter__", enter) && add_step(state, type, "__aexit__", exit);
+}
+
 PyObject* new_step(module_state& state, const operation& op, PyObject* owner) noexcept {
-  wait* w = nullptr;
-  if (state.spares > 0) {
-    w = state.spare[static_cast<std::size_t>(--state.spares)];
-    PyObject_Init(object_of(*w), state.wait_type);
-  } else {
-    w = PyObject_GC_New(wait, state.wait_type);
-    if (w == nullptr) {
-      return nullptr;
-    }
+  wait* w = allocate(state);
+  if (w == nullptr) {
+    return nullptr;
   }
   w->state = use(&state);
   w->op = &op;
@@ -347,6 +457,9 @@ PyObject* new_step(module_state& state, const operation& op, PyObject* owner) no
   w->place.wait = object_of(*w);
   w->now = phase::created;
   w->is_finalized = false;
+  w->is_called = false;
+  w->bound = Py_NewRef(owner);
+  w->call = call_step;
   return object_of(*w);
 }
 
@@ -354,7 +467,10 @@ PyObject* new_wait(module_state& state, const operation& op, PyObject* owner,
                    PyObject* extra) noexcept {
   PyObject* self = new_step(state, op, owner);
   if (self != nullptr) {
-    as<wait>(self).extra = Py_XNewRef(extra);
+    auto& w = as<wait>(self);
+    w.extra = Py_XNewRef(extra);
+    w.is_called = true;
+    Py_CLEAR(w.bound);
     PyObject_GC_Track(self);
   }
   return self;

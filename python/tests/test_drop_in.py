@@ -8,6 +8,7 @@ uvloop.
 """
 
 import asyncio
+import contextlib
 import gc
 import os
 import sys
@@ -75,6 +76,36 @@ class LockTests(TestCase):
         lock = corolock.Lock()
         async with lock as value:
             self.assertIsNone(value)
+
+    async def test_aenter_and_aexit_are_methods_as_any(self):
+        lock = corolock.Lock()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            self.assertTrue(hasattr(lock, "__aenter__"))
+            enter, leave = lock.__aenter__, lock.__aexit__
+            for _ in range(3):
+                await enter()
+                self.assertTrue(lock.locked())
+                await leave(None, None, None)
+                self.assertFalse(lock.locked())
+            del enter, leave
+            await corolock.Lock.__aenter__(lock)
+            await corolock.Lock.__aexit__(lock, None, None, None)
+            async with contextlib.AsyncExitStack() as stack:
+                await stack.enter_async_context(lock)
+                self.assertTrue(lock.locked())
+            self.assertFalse(lock.locked())
+        for owner in (5, corolock.Semaphore()):
+            with self.assertRaisesRegex(TypeError, "needs a 'Lock' object"):
+                corolock.Lock.__aenter__(owner)
+            with self.assertRaisesRegex(TypeError, "needs a 'Lock' object"):
+                vars(corolock.Lock)["__aexit__"].__get__(owner)
+        acquire = lock.acquire()
+        with self.assertRaisesRegex(TypeError, "not callable"):
+            acquire()
+        acquire.close()
+        with self.assertWarnsRegex(RuntimeWarning, "'Lock.__aenter__' was never awaited"):
+            lock.__aenter__()
 
     async def test_a_wait_behaves_as_a_coroutine(self):
         lock = corolock.Lock()
