@@ -29,7 +29,7 @@ import textwrap
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 INCLUDE = ROOT / "include" / "corolock"
-DOCUMENTS = ["*.md", "docs/**/*.md", "bench/*.md", "marketplace/*.md", "cli/*.md"]
+DOCUMENTS = ["*.md", "docs/**/*.md", "bench/*.md", "marketplace/*.md", "cli/*.md", "python/*.md"]
 
 KINDS = {"tutorial": "Tutorial", "how-to": "How-to", "reference": "Reference",
          "explanation": "Explanation"}  # fmt: skip

@@ -20,7 +20,7 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-OPERATIONS = 4000
+OPERATIONS = 2000
 
 TITLES = {
     "async_with": "async with lock",
