@@ -45,9 +45,10 @@ std::string wrong_with(const std::string& body) {
 std::string wrong_with(const json::object& body) {
   return wrong_with(json::serialize(body));
 }
-std::string wrong_with(const char* member, const json::value& value) {
+template <class Value>
+std::string wrong_with(const char* member, const Value& value) {
   json::object body = good();
-  body[member] = value;
+  body[member] = json::value(value);
   return wrong_with(body);
 }
 
@@ -129,10 +130,11 @@ TEST(Registration, LengthsAreCountedInCharacters) {
   EXPECT_EQ(wrong_with("description", std::string(4096, 'x')), "nothing");
   EXPECT_EQ(wrong_with("description", std::string(4097, 'x')), "422 /description length;");
   EXPECT_EQ(wrong_with("description", "  "), "422 /description length;");
-  EXPECT_EQ(wrong_with("tags", json::array{std::string(64, 'x')}), "nothing");
-  EXPECT_EQ(wrong_with("tags", json::array{std::string(65, 'x')}), "422 /tags/0 format;");
-  EXPECT_EQ(wrong_with("tags", json::array(32, "x")), "nothing");
-  EXPECT_EQ(wrong_with("tags", json::array(33, "x")), "422 /tags length;");
+  EXPECT_EQ(wrong_with("tags", json::array{json::value(std::string(64, 'x'))}), "nothing");
+  EXPECT_EQ(wrong_with("tags", json::array{json::value(std::string(65, 'x'))}),
+            "422 /tags/0 format;");
+  EXPECT_EQ(wrong_with("tags", json::array(32, json::value("x"))), "nothing");
+  EXPECT_EQ(wrong_with("tags", json::array(33, json::value("x"))), "422 /tags length;");
 }
 
 TEST(Registration, RefusesControlCharacters) {

@@ -341,8 +341,11 @@ function route() {
   $("list-view").hidden = isAgent || isRegister;
   $("agent-view").hidden = !isAgent;
   $("register-view").hidden = !isRegister;
-  $("nav-agents").toggleAttribute("aria-current", !isRegister);
-  $("nav-register").toggleAttribute("aria-current", isRegister);
+  const here = isRegister ? "nav-register" : "nav-agents";
+  for (const id of ["nav-agents", "nav-register"]) {
+    if (id === here) $(id).setAttribute("aria-current", "page");
+    else $(id).removeAttribute("aria-current");
+  }
   if (isAgent) {
     showAgent(decodeURIComponent(at.slice("agent/".length)));
   } else if (isRegister) {
@@ -373,6 +376,10 @@ async function follow() {
       $("news").textContent = changes.length === 1
         ? `An agent was ${latest.kind === "health" ? "heard of, or missed" : latest.kind} just now.`
         : `${changes.length} changes just now.`;
+      // What somebody is at work in is not taken from under their hands.
+      const isBusy = $("main").contains(document.activeElement) && document.activeElement !== $("main") &&
+        document.activeElement !== $("agent-title");
+      if (isBusy) continue;
       if (!$("list-view").hidden && list.shown <= 20) { await showList(); await showTags(); }
       if (current && changes.some((change) => change.agent_id === current.agent_id && change.kind !== "health")) {
         await showAgent(current.agent_id);

@@ -46,8 +46,8 @@ struct card_fetcher_options {
 /// loopback, link-local, shared (100.64/10), multicast, reserved, nor one of these within IPv6.
 bool is_public(const boost::asio::ip::address& address);
 
-/// Fetches cards. At most fetches_at_once at a time, and one per host: tasks that want more wait
-/// their turn, in order, and their wait counts towards no fetch's time limit.
+/// Fetches cards. At most fetches_at_once at a time, and one per host and port: tasks that
+/// want more wait their turn, in order, and their wait counts towards no fetch's time limit.
 ///
 /// A name is resolved once, every address it has must be public, and the connection goes to that
 /// address: a name that resolves differently a moment later changes nothing. Each redirect is

@@ -51,7 +51,11 @@ text_error because(std::string what) {
   return text_error::because(std::move(what));
 }
 
+// Throws what a cancelled task throws.
 text_error failed(std::string_view what, const error_code& error) {
+  if (error == asio::error::operation_aborted) {
+    throw boost::system::system_error(error);
+  }
   if (error == beast::error::timeout) {
     return because("did not answer in time");
   }
@@ -101,11 +105,11 @@ bool is_json(std::string_view content_type) {
          (type.starts_with("application/") && type.ends_with("+json"));
 }
 
-result<fetched_card, text_error> card_of(response_type answer, std::string url) {
+result<fetched_card, text_error> card_of(response_type answer, std::string url, bool had_etag) {
   fetched_card found;
   found.url = std::move(url);
   found.etag = answer[beast::http::field::etag];
-  if (answer.result_int() == 304) {
+  if (answer.result_int() == 304 && had_etag) {
     found.is_unchanged = true;
     return found;
   }
@@ -234,7 +238,8 @@ awaitable<card_fetcher::answer> card_fetcher::discover(std::string base_url) {
       first = found.error();
     }
     // Whoever does not answer at one place is not asked at the others.
-    if (found.error().message().find("status") == std::string::npos) {
+    const std::string why = found.error().message();
+    if (!why.starts_with("answered with status") && !why.starts_with("is not said to be JSON")) {
       break;
     }
   }
@@ -314,7 +319,7 @@ awaitable<card_fetcher::answer> card_fetcher::fetch_once(hop& at, const std::str
     at.next = next;
     co_return because("is redirected");
   }
-  co_return card_of(*std::move(got), std::string(at.url.buffer()));
+  co_return card_of(*std::move(got), std::string(at.url.buffer()), !etag.empty());
 }
 
 }  // namespace marketplace
