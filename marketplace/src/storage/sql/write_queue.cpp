@@ -21,22 +21,18 @@ write_queue::write_queue(std::unique_ptr<connection> database, const dialect& wo
     : database_(std::move(database)), words_(words), observer_(std::move(observer)) {}
 
 bool write_queue::push(std::shared_ptr<write_job> job) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (is_closed_) {
-      return false;
-    }
-    waiting_.push_back(std::move(job));
+  const std::lock_guard lock(mutex_);
+  if (is_closed_) {
+    return false;
   }
+  waiting_.push_back(std::move(job));
   asked_.set();
   return true;
 }
 
 void write_queue::close() {
-  {
-    const std::lock_guard lock(mutex_);
-    is_closed_ = true;
-  }
+  const std::lock_guard lock(mutex_);
+  is_closed_ = true;
   asked_.set();
 }
 

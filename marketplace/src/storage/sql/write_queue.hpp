@@ -104,6 +104,9 @@ class write_queue {
   const storage_observer observer_;
   std::function<void()> told_;
 
+  // The event is set while there are jobs, or it is closed: it changes under the same mutex. (Set
+  // after the mutex, it could be set for a job that was taken already, and the writer would take an
+  // empty queue for a closed one.) set() runs nobody's code.
   std::mutex mutex_;
   batch waiting_;
   bool is_closed_ = false;
