@@ -38,7 +38,8 @@ std::string redirect_to(std::string_view url) {
   return "HTTP/1.1 302 Found\r\nLocation: " + std::string(url) + "\r\nContent-Length: 0\r\n\r\n";
 }
 
-struct CardFetcherTest : testing::Test {
+class CardFetcherTest : public testing::Test {
+ public:
   asio::io_context context;
   tcp::acceptor acceptor{context, {asio::ip::address_v4::any(), 0}};
   std::vector<std::string> asked;  // the targets

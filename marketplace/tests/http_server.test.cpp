@@ -30,7 +30,8 @@ using tcp = asio::ip::tcp;
 using namespace std::chrono_literals;
 
 // A server whose handlers the test can hold, and what it told of its requests.
-struct ServerTest : testing::Test {
+class ServerTest : public testing::Test {
+ public:
   asio::io_context context;
   corolock::async_mutex lock;
   corolock::async_event go_on;

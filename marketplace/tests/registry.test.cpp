@@ -50,7 +50,8 @@ registration wish(const std::string& url, const std::string& name = "") {
   return wanted;
 }
 
-struct RegistryTest : testing::Test {
+class RegistryTest : public testing::Test {
+ public:
   asio::io_context context;
   in_memory_catalog storage;
   card_fetcher cards{context.get_executor(), card_fetcher_options()};

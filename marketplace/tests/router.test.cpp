@@ -18,7 +18,8 @@ route made(std::string method, std::string pattern, problem_writer writer = null
           std::move(writer), false};
 }
 
-struct Router : testing::Test {
+class Router : public testing::Test {
+ public:
   Router() {
     routes.add(made("GET", "/things"));
     routes.add(made("POST", "/things"));

@@ -77,11 +77,13 @@ TEST(ExploreCheck, WhatBelongsIntoTheBodyIsRefusedInATask) {
 }
 
 TEST(ExploreCheck, AnEnvironmentWithoutATokenIsSaid) {
+  // NOLINTBEGIN(concurrency-mt-unsafe): no other threads
   ASSERT_EQ(::setenv("COROLOCK_REPLAY", "v1.nonsense", 1), 0);
   const explore::result nonsense = explore::check(adders(true));
   ASSERT_EQ(::setenv("COROLOCK_REPLAY", "v1.00000000.aaaq", 1), 0);
   const explore::result other = explore::check(adders(true));
   ASSERT_EQ(::unsetenv("COROLOCK_REPLAY"), 0);
+  // NOLINTEND(concurrency-mt-unsafe)
   EXPECT_THAT(nonsense.summary(), HasSubstr("the token 'v1.nonsense' is not one"));
   EXPECT_EQ(other.verdict, explore::verdict::verified);
 }

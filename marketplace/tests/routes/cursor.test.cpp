@@ -18,7 +18,8 @@ using marketplace::http::problem;
 using marketplace_test::json_of;
 using marketplace_test::serving;
 
-struct Cursor : testing::Test {
+class Cursor : public testing::Test {
+ public:
   serving it;
 
   bool is_of(const std::string& cursor, const std::string& list) {

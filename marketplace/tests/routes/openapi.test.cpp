@@ -37,7 +37,8 @@ std::set<std::string> parameters_of(std::string_view pattern) {
   return names;
 }
 
-struct OpenApi : testing::Test {
+class OpenApi : public testing::Test {
+ public:
   serving it;
   json::value document = json_of(it.get("/openapi.json"));
 

@@ -38,6 +38,7 @@ struct catalog_under_test {
   std::function<std::unique_ptr<catalog>(const temporary_folder&)> make;
 };
 
+// NOLINTNEXTLINE(readability-identifier-naming): GoogleTest looks for this name
 void PrintTo(const catalog_under_test& tested, std::ostream* out) {
   *out << tested.name;
 }

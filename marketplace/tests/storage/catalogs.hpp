@@ -69,7 +69,7 @@ class temporary_folder {
 
 /// The URL of the PostgreSQL to test with, or empty: see with_postgresql.py.
 inline std::string postgresql_url() {
-  const char* url = std::getenv("COROLOCK_POSTGRESQL");
+  const char* url = std::getenv("COROLOCK_POSTGRESQL");  // NOLINT(concurrency-mt-unsafe)
   return url == nullptr ? "" : url;
 }
 
