@@ -15,6 +15,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <boost/system/result.hpp>
 
 #include <chrono>
@@ -91,6 +92,7 @@ class card_fetcher {
   boost::asio::ssl::context tls_;
   semaphore slots_;
   host_locks hosts_{"card hosts"};
+  boost::asio::thread_pool lookups_{4};  // of names; the destructor waits for those that go on
   std::uint64_t requests_ = 0;
 };
 

@@ -7,8 +7,9 @@
 #include <marketplace/text.hpp>
 
 #include <boost/asio/connect.hpp>
-#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
@@ -29,7 +30,7 @@
 #include <boost/url/url_view.hpp>
 #include <openssl/ssl.h>
 
-#include <array>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -169,6 +170,12 @@ struct card_fetcher::hop {
     return result;
   }
   [[nodiscard]] std::string host_field() const { return std::string(url.encoded_host_and_port()); }
+  // Not an address: those have no place in SNI (RFC 6066, section 3).
+  [[nodiscard]] bool is_name() const {
+    error_code error;
+    asio::ip::make_address(host, error);
+    return error.failed();
+  }
   [[nodiscard]] std::string key() const { return host + ":" + port; }
 };
 
@@ -246,24 +253,41 @@ awaitable<card_fetcher::answer> card_fetcher::discover(std::string base_url) {
   co_return *std::move(first);
 }
 
-// The address to connect to: every one that the name has must be allowed.
+// The address to connect to: every one that the name has must be allowed. Looking up a name blocks,
+// for as long as the system likes: it has threads of its own, and whoever waits for it does so until
+// the deadline only. What comes later is for nobody.
 awaitable<result<tcp::endpoint, text_error>> card_fetcher::resolve(const hop& at) {
-  using namespace asio::experimental::awaitable_operators;
-  tcp::resolver resolver(executor_);
-  asio::steady_timer timer(executor_, at.deadline);
-  error_code error;
+  struct lookup {
+    explicit lookup(const asio::any_io_executor& executor) : done(executor) {}
+    asio::steady_timer done;  // cancelled by the answer
+    std::optional<tcp::resolver::results_type> found;
+    error_code error;
+  };
+  const auto shared = std::make_shared<lookup>(executor_);
+  shared->done.expires_at(at.deadline);
+  asio::post(lookups_, [shared, executor = executor_, host = at.host, port = at.port] {
+    asio::io_context none;
+    tcp::resolver resolver(none);
+    error_code error;
+    auto found = resolver.resolve(host, port, tcp::resolver::numeric_service, error);
+    asio::post(executor, [shared, error, found = std::move(found)]() mutable {
+      shared->error = error;
+      shared->found = std::move(found);
+      shared->done.cancel();
+    });
+  });
   error_code waited;
-  auto done = co_await (resolver.async_resolve(at.host, at.port, tcp::resolver::numeric_service,
-                                               asio::redirect_error(use_awaitable, error)) ||
-                        timer.async_wait(asio::redirect_error(use_awaitable, waited)));
-  if (done.index() == 1) {
+  co_await shared->done.async_wait(asio::redirect_error(use_awaitable, waited));
+  if (!shared->found) {
+    if (waited) {
+      throw boost::system::system_error(waited);
+    }
     co_return because("has a host whose name could not be looked up in time");
   }
-  const auto& found = std::get<0>(done);
-  if (error || found.empty()) {
-    co_return because("has a host that is not known: " + error.message());
+  if (shared->error || shared->found->empty()) {
+    co_return because("has a host that is not known: " + shared->error.message());
   }
-  for (const auto& each : found) {
+  for (const auto& each : *shared->found) {
     const auto address = each.endpoint().address();
     const bool is_allowed =
         is_public(address) || (options_.allow_http_and_loopback && address.is_loopback());
@@ -271,7 +295,7 @@ awaitable<result<tcp::endpoint, text_error>> card_fetcher::resolve(const hop& at
       co_return because("is at an address that is not public: " + address.to_string());
     }
   }
-  co_return found.begin()->endpoint();
+  co_return shared->found->begin()->endpoint();
 }
 
 awaitable<card_fetcher::answer> card_fetcher::fetch_once(hop& at, const std::string& etag) {
@@ -286,7 +310,9 @@ awaitable<card_fetcher::answer> card_fetcher::fetch_once(hop& at, const std::str
     beast::ssl_stream<beast::tcp_stream> stream(executor_, tls_);
     auto& socket = beast::get_lowest_layer(stream);
     socket.expires_at(at.deadline);
-    SSL_set_tlsext_host_name(stream.native_handle(), at.host.c_str());
+    if (at.is_name() && SSL_set_tlsext_host_name(stream.native_handle(), at.host.c_str()) != 1) {
+      co_return because("has a host whose name no TLS connection can be opened to");
+    }
     stream.set_verify_callback(asio::ssl::host_name_verification(at.host));
     co_await socket.async_connect(*endpoint, asio::redirect_error(use_awaitable, error));
     if (error) {
