@@ -253,9 +253,9 @@ awaitable<card_fetcher::answer> card_fetcher::discover(std::string base_url) {
   co_return *std::move(first);
 }
 
-// The address to connect to: every one that the name has must be allowed. Looking up a name blocks,
-// for as long as the system likes: it has threads of its own, and whoever waits for it does so until
-// the deadline only. What comes later is for nobody.
+// The address to connect to: every one that the name has must be allowed. Looking up a name blocks
+// for as long as the system likes: it has threads of its own, and whoever waits does so until the
+// deadline only. What comes later is for nobody.
 awaitable<result<tcp::endpoint, text_error>> card_fetcher::resolve(const hop& at) {
   struct lookup {
     explicit lookup(const asio::any_io_executor& executor) : done(executor) {}
