@@ -71,10 +71,9 @@ inline void raise_exception(ref exception) noexcept {
 #if PY_VERSION_HEX >= 0x030c0000
   PyErr_SetRaisedException(exception.release());
 #else
-  PyObject* traceback = PyException_GetTraceback(exception.get());
-  Py_INCREF(Py_TYPE(exception.get()));
-  PyErr_Restore(reinterpret_cast<PyObject*>(Py_TYPE(exception.get())), exception.release(),
-                traceback);
+  PyObject* const value = exception.release();
+  PyErr_Restore(Py_NewRef(reinterpret_cast<PyObject*>(Py_TYPE(value))), value,
+                PyException_GetTraceback(value));
 #endif
 }
 

@@ -585,12 +585,16 @@ void run::fail(failure_kind kind, std::string message) {
   }
 }
 
-void run::resumed_by_another(const actor& a) {
+std::string run::how_resumed(const actor& a) const {
   const std::string where = location(a.where_);
-  abandon(failure_kind::contract,
-          "a step of " + actor_name(current_->id_) + " ran the code of " + actor_name(a.id_) +
-              " behind its '" + a.verb_ + "'" + (where.empty() ? "" : " at " + where) +
-              " before it returned: what wakes a task has to post it, not to resume it");
+  return "a step of " + actor_name(current_->id_) + " ran the code of " + actor_name(a.id_) +
+         " behind its '" + a.verb_ + "'" + (where.empty() ? "" : " at " + where) +
+         " before it returned: what wakes a task has to post it, not to resume it";
+}
+
+void run::resumed_by_another(const actor& a) {
+  // In one expression, because what else lives here when the run is left is lost.
+  abandon(failure_kind::contract, how_resumed(a));
 }
 
 // A contract is violated in the middle of a step, in a function that cannot throw, and going on

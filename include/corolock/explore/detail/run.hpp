@@ -395,6 +395,7 @@ class run {
   void report_deadlock();
   void note_of_asio(const actor& a, const char* what, const void* primitive,
                     std::source_location where);
+  [[nodiscard]] std::string how_resumed(const actor& a) const;
   [[nodiscard]] std::string held_by(const void* lock, std::uint64_t& by) const;
   [[nodiscard]] std::uint64_t timers_due() noexcept;
 
