@@ -132,7 +132,7 @@ class checker {
       }
       show_progress(s);
     }
-    if (warming_up_ || result_.traces < 1000) {
+    if (warming_up_ || result_.traces < runs_looked_at) {
       advice_.look_at(s);
     }
     if (failed && failing_.size() < 1000) {

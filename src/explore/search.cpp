@@ -109,9 +109,15 @@ bool search::do_step(scheduled who, std::uint64_t enabled) {
     steps_.emplace_back();
   }
   executed_step& e = steps_[length_];
+  e.who = who;
+  if (only_running_) {
+    run_.step(who.actor, who.choice);
+    ++length_;
+    limit_steps();
+    return true;
+  }
   const actor& a = run_.at(who.actor);
   site& s = site_of(a.id_, a.site_);
-  e.who = who;
   e.touched = predict(a.announced_, s);
   e.preempts = length_ != 0 && steps_[length_ - 1].who.actor != who.actor &&
                (enabled & bit(steps_[length_ - 1].who.actor)) != 0;
@@ -138,11 +144,15 @@ bool search::do_step(scheduled who, std::uint64_t enabled) {
   if (touched.size() != announced && !learn(s, announced)) {
     return false;
   }
+  limit_steps();
+  return true;
+}
+
+void search::limit_steps() {
   if (length_ >= options_.max_steps) {
     run_.fail(failure_kind::livelock,
               "livelock: " + std::to_string(length_) + " steps, and no end (options::max_steps)");
   }
-  return true;
 }
 
 // Of what this step did, in a form that does not depend on the order of independent steps: each
@@ -295,6 +305,7 @@ void search::sample(unsigned count, bool pct) {
   std::size_t longest = 8;
   for (unsigned n = 0; n != count && !over_budget(); ++n) {
     auditing_ = n < audited_runs;
+    only_running_ = n >= runs_looked_at && !hashing_;
     begin_run();
     std::uint64_t changes = 0;  // for runs of up to 64 steps: a bit for each step with a change
     if (pct) {
@@ -349,6 +360,7 @@ void search::sample(unsigned count, bool pct) {
     }
   }
   auditing_ = false;
+  only_running_ = false;
 }
 
 // ---------------------------------------------------------------------------------- depth first
@@ -655,15 +667,17 @@ void search::update_clocks() {
          n != run_.withdrawn().size() && run_.withdrawn()[n].step == i + 1; ++n) {
       withdrawn_before_.push_back(clocks_[run_.withdrawn()[n].actor]);
     }
-    e.before = clocks_[e.who.actor];
-    e.clock = e.before;
-    for (std::size_t j = i; j-- != 0;) {
-      const executed_step& x = steps_[j];
-      if (!happens_before(x, e.clock) && footprints_.depend(x.touched, e.touched)) {
-        join(e.clock, x.clock, actors);
+    if (i >= timed_) {
+      e.before = clocks_[e.who.actor];
+      e.clock = e.before;
+      for (std::size_t j = i; j-- != 0;) {
+        const executed_step& x = steps_[j];
+        if (!happens_before(x, e.clock) && footprints_.depend(x.touched, e.touched)) {
+          join(e.clock, x.clock, actors);
+        }
       }
+      e.clock[e.who.actor] = e.index;
     }
-    e.clock[e.who.actor] = e.index;
     clocks_[e.who.actor] = e.clock;
     for (std::uint64_t rest = e.woke; rest != 0; rest &= rest - 1) {
       join(clocks_[static_cast<unsigned>(std::countr_zero(rest))], e.clock, actors);
@@ -676,6 +690,7 @@ void search::find_races() {
   for (std::size_t i = 0; i != length_; ++i) {
     races_of(i);
   }
+  timed_ = length_;
   for (unsigned id = 0; id != run_.actor_count(); ++id) {
     if (run_.at(id).state_ == actor_state::ready) {
       races_of_blocked(id);
@@ -693,6 +708,7 @@ void search::forget_frames() {
   nodes_.clear();
   free_nodes_ = -1;
   depth_ = 0;
+  timed_ = 0;
 }
 
 // A decision that is met for the first time: who sleeps, and what the branch taken so far wants.
@@ -779,6 +795,7 @@ bool search::back_up() {
     f.expanded = false;
     free_node(done);
     if (f.tree >= 0) {
+      timed_ = std::min(timed_, depth_ - 1);
       return true;
     }
     --depth_;

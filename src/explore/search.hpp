@@ -80,6 +80,9 @@ class random_numbers {
   std::uint64_t state_;
 };
 
+// Of how many runs what they touch is looked at, for the advice on each shared variable.
+constexpr unsigned runs_looked_at = 1000;
+
 class search {
  public:
   // Told of every complete run, before it ends; false: stop.
@@ -165,6 +168,7 @@ class search {
   footprint predict(const small_footprint& announced, site& s);
   footprint predict(const actor& a) { return predict(a.announced_, site_of(a.id_, a.site_)); }
   bool learn(site& s, std::size_t announced);
+  void limit_steps();
   [[nodiscard]] bool is_ordered(const executed_step& a, const executed_step& b);
   void hash_step(const executed_step& e);
   bool leaf();
@@ -198,6 +202,7 @@ class search {
   std::uint64_t hash_ = 0;
   bool hashing_ = false;
   bool auditing_ = false;
+  bool only_running_ = false;  // of a random run nothing is asked but its schedule and how it ends
   std::vector<intention> intentions_;
   std::vector<std::array<std::uint16_t, access_kinds>> seen_;  // accesses of each object, by kind
   std::vector<std::uint16_t> seen_objects_;                    // those with any
@@ -206,6 +211,7 @@ class search {
   std::int32_t free_nodes_ = -1;
   std::vector<frame> frames_;
   std::size_t depth_ = 0;
+  std::size_t timed_ = 0;  // the steps that are those of the trace before, with their clocks
   std::vector<element> branch_;
   std::vector<vector_clock> withdrawn_before_;  // what each withdrawn operation would have followed
   std::chrono::steady_clock::time_point deadline_;
