@@ -13,6 +13,8 @@
 #include <boost/asio.hpp>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cctype>
 #include <optional>
 #include <string>
 #include <utility>
@@ -180,6 +182,69 @@ TEST_F(RegistryTest, ARotatedTokenIsTheOnlyOneThatWorks) {
   EXPECT_EQ(
       run(agents.heartbeat(id, std::chrono::seconds(60), owner(rotated->owner_token))).status(),
       200U);
+}
+
+TEST_F(RegistryTest, AnAgentIsChangedByAnySpellingOfItsIdAndByItsUrn) {
+  auto first = add(wish("https://a.example.com"));
+  std::string token = first->owner_token;
+  std::string upper = first->record.profile.agent_id;
+  std::transform(upper.begin(), upper.end(), upper.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  ASSERT_NE(upper, first->record.profile.agent_id);
+  for (const std::string& name : {upper, first->record.urn}) {
+    auto rotated = run(agents.rotate_owner(name, owner(token)));
+    ASSERT_EQ(rotated.status(), 200U) << name;
+    token = rotated->owner_token;
+    EXPECT_EQ(run(agents.heartbeat(name, std::chrono::seconds(60), owner(token))).status(), 200U);
+    EXPECT_EQ(run(agents.refresh_agent(name, owner(token))).status(), 422U) << "it has no card";
+    registration wanted = wish("https://a.example.com");
+    auto updated = run(
+        agents.update_agent(name, wanted, run(agents.find(name))->profile.version, owner(token)));
+    EXPECT_EQ(updated.status(), 200U) << name;
+  }
+  EXPECT_EQ(run(agents.delete_agent(upper, std::nullopt, owner(token))).status(), 200U);
+}
+
+TEST_F(RegistryTest, WhoWaitsWhileTheTokenIsRotatedIsNoLongerTheOwner) {
+  auto first = add(wish("https://a.example.com"));
+  const std::string id = first->record.profile.agent_id;
+  const caller was_owner = owner(first->owner_token);
+  outcome<registered> rotated;
+  outcome<agent_record> updated;
+  outcome<agent_record> refreshed;
+  outcome<agent_record> deleted;
+  const auto take_into = [](auto& result) {
+    return [&result](const std::exception_ptr& error, auto value) {
+      take(result, error, std::move(value));
+    };
+  };
+  const auto waiters = [this] { return agents.claims().statistics().waiters; };
+  auto& claims = const_cast<registry::claims_mutex&>(agents.claims());
+  {
+    auto held = claims.try_lock("1 agent_id " + id);
+    ASSERT_TRUE(held);
+    const auto wait_in_line = [&](std::size_t number) {
+      while (waiters() < number) {
+        context.run_one();
+      }
+    };
+    asio::co_spawn(context, agents.rotate_owner(id, was_owner), take_into(rotated));
+    wait_in_line(1);
+    asio::co_spawn(context, agents.update_agent(id, wish("https://b.example.com"), 1, was_owner),
+                   take_into(updated));
+    wait_in_line(2);
+    asio::co_spawn(context, agents.refresh_agent(id, was_owner), take_into(refreshed));
+    wait_in_line(3);
+    asio::co_spawn(context, agents.delete_agent(id, std::nullopt, was_owner), take_into(deleted));
+    wait_in_line(4);
+  }
+  context.run();
+  context.restart();
+  EXPECT_EQ(rotated.status(), 200U);
+  EXPECT_EQ(updated.status(), 403U);
+  EXPECT_EQ(refreshed.status(), 403U);
+  EXPECT_EQ(deleted.status(), 403U);
+  EXPECT_EQ(run(agents.find(id))->profile.base_url, "https://a.example.com");
 }
 
 TEST_F(RegistryTest, TwoAgentsOfOneNameOnOneHostHaveDifferentUrns) {

@@ -93,6 +93,7 @@ class registry {
  private:
   using guard = claims_mutex::keys_guard_type;
 
+  boost::asio::awaitable<agent_record> find_owned(std::string agent_id_or_urn, const caller& who);
   boost::asio::awaitable<guard> claim(std::vector<std::string> keys);
   boost::asio::awaitable<void> require_free(agent_claims claims, std::string except);
   boost::asio::awaitable<std::optional<fetched_card>> card_of(const registration& wanted);

@@ -163,8 +163,7 @@ asio::awaitable<registered> registry::register_agent(registration wanted, caller
 
 asio::awaitable<agent_record> registry::update_agent(std::string agent_id, registration wanted,
                                                      std::int64_t version, caller who) {
-  const agent_record before = co_await find(agent_id);
-  access::require_owner(who, before);
+  agent_record before = co_await find_owned(std::move(agent_id), who);
   agent_id = before.profile.agent_id;
   if (wanted.agent_id && *wanted.agent_id != agent_id) {
     throw problem::invalid({{"/agent_id", "format", "agent_id of an agent cannot be changed"}});
@@ -185,6 +184,7 @@ asio::awaitable<agent_record> registry::update_agent(std::string agent_id, regis
   const std::string url_key = *base_url_key(*wanted.base_url);
   const std::vector<std::string> place_keys{"1 agent_id " + agent_id, "1 base_url " + url_key};
   const guard places = co_await claim(place_keys);
+  before = co_await find_owned(agent_id, who);  // as it is now that nobody else changes it
   agent_claims claims;
   claims.base_url_key = url_key;
   co_await require_free(claims, agent_id);
@@ -220,19 +220,19 @@ asio::awaitable<agent_record> registry::update_agent(std::string agent_id, regis
 asio::awaitable<agent_record> registry::delete_agent(std::string agent_id,
                                                      std::optional<std::int64_t> version,
                                                      caller who) {
-  const agent_record before = co_await find(agent_id);
-  access::require_owner(who, before);
-  const std::vector<std::string> place_keys{"1 agent_id " + before.profile.agent_id};
+  agent_record record = co_await find_owned(std::move(agent_id), who);
+  const std::vector<std::string> place_keys{"1 agent_id " + record.profile.agent_id};
   const guard places = co_await claim(place_keys);
+  record = co_await find_owned(record.profile.agent_id, who);
   co_await uninterrupted();
-  co_return valued(co_await agents_.remove(before.profile.agent_id, version, context_of(who)));
+  co_return valued(co_await agents_.remove(record.profile.agent_id, version, context_of(who)));
 }
 
 asio::awaitable<agent_record> registry::refresh_agent(std::string agent_id, caller who) {
-  access::require_owner(who, co_await find(agent_id));
-  const std::vector<std::string> place_keys{"1 agent_id " + agent_id};
+  agent_record record = co_await find_owned(std::move(agent_id), who);
+  const std::vector<std::string> place_keys{"1 agent_id " + record.profile.agent_id};
   const guard places = co_await claim(place_keys);
-  agent_record record = co_await find(agent_id);  // as it is now that nobody else changes it
+  record = co_await find_owned(record.profile.agent_id, who);
   registration source;
   source.base_url = record.profile.base_url;
   if (record.card_url.empty()) {
@@ -249,23 +249,23 @@ asio::awaitable<agent_record> registry::refresh_agent(std::string agent_id, call
 }
 
 asio::awaitable<registered> registry::rotate_owner(std::string agent_id, caller who) {
-  access::require_owner(who, co_await find(agent_id));
-  const std::vector<std::string> place_keys{"1 agent_id " + agent_id};
+  agent_record record = co_await find_owned(std::move(agent_id), who);
+  const std::vector<std::string> place_keys{"1 agent_id " + record.profile.agent_id};
   const guard places = co_await claim(place_keys);
-  access::require_owner(who, co_await find(agent_id));  // it may have been rotated meanwhile
+  record = co_await find_owned(record.profile.agent_id, who);
   registered result;
   result.owner_token = new_token("mo_");
   co_await uninterrupted();
-  result.record = valued(
-      co_await agents_.rotate_owner(agent_id, sha256_hex(result.owner_token), context_of(who)));
+  result.record = valued(co_await agents_.rotate_owner(
+      record.profile.agent_id, sha256_hex(result.owner_token), context_of(who)));
   co_return result;
 }
 
 asio::awaitable<agent_record> registry::heartbeat(std::string agent_id, std::chrono::seconds ttl,
                                                   caller who) {
-  access::require_owner(who, co_await find(agent_id));
+  const agent_record record = co_await find_owned(std::move(agent_id), who);
   co_await uninterrupted();
-  co_return valued(co_await agents_.touch(agent_id, ttl, now_()));
+  co_return valued(co_await agents_.touch(record.profile.agent_id, ttl, now_()));
 }
 
 asio::awaitable<agent_record> registry::find(std::string agent_id_or_urn) {
@@ -279,6 +279,13 @@ asio::awaitable<agent_record> registry::find(std::string agent_id_or_urn) {
   if (record.deleted_at) {
     throw problem(410, "GONE", "agent " + record.profile.agent_id + " was deleted");
   }
+  co_return record;
+}
+
+// To be asked again once the agent is claimed: its owner may have been rotated meanwhile.
+asio::awaitable<agent_record> registry::find_owned(std::string agent_id_or_urn, const caller& who) {
+  agent_record record = co_await find(std::move(agent_id_or_urn));
+  access::require_owner(who, record);
   co_return record;
 }
 
