@@ -56,12 +56,12 @@ catalog::result<agent_record> sql_catalog::rotate_owner(std::string agent_id, st
 
 catalog::result<agent_record> sql_catalog::find(std::string agent_id) {
   auto body = [agent_id = std::move(agent_id)](transaction& in) { return in.find(agent_id); };
-  co_return co_await engine_->read<agent_record>("find", std::move(body));
+  co_return co_await engine_->look_up<agent_record>("find", std::move(body));
 }
 
 catalog::result<agent_record> sql_catalog::find_by_urn(std::string urn) {
   auto body = [urn = std::move(urn)](transaction& in) { return in.find_by_urn(urn); };
-  co_return co_await engine_->read<agent_record>("find_by_urn", std::move(body));
+  co_return co_await engine_->look_up<agent_record>("find_by_urn", std::move(body));
 }
 
 catalog::result<std::optional<repository_error>> sql_catalog::why_not_claim(agent_claims claims,
@@ -69,8 +69,8 @@ catalog::result<std::optional<repository_error>> sql_catalog::why_not_claim(agen
   auto body = [claims = std::move(claims), except = std::move(except)](transaction& in) {
     return in.why_not_claim(claims, except);
   };
-  co_return co_await engine_->read<std::optional<repository_error>>("why_not_claim",
-                                                                    std::move(body));
+  co_return co_await engine_->look_up<std::optional<repository_error>>("why_not_claim",
+                                                                       std::move(body));
 }
 
 catalog::result<search_page> sql_catalog::search(search_query query) {
@@ -96,7 +96,7 @@ catalog::result<std::vector<agent_change>> sql_catalog::changes(std::int64_t sin
 
 catalog::result<std::int64_t> sql_catalog::last_change() {
   auto body = [](transaction& in) { return in.last_change(); };
-  co_return co_await engine_->read<std::int64_t>("last_change", std::move(body));
+  co_return co_await engine_->look_up<std::int64_t>("last_change", std::move(body));
 }
 
 void sql_catalog::on_change(std::function<void()> told) {
@@ -145,7 +145,7 @@ catalog::result<std::optional<stored_reply>> sql_catalog::find_reply(std::string
   auto body = [scope = std::move(scope), key = std::move(key), now](transaction& in) {
     return in.find_reply(scope, key, now);
   };
-  co_return co_await engine_->read<std::optional<stored_reply>>("find_reply", std::move(body));
+  co_return co_await engine_->look_up<std::optional<stored_reply>>("find_reply", std::move(body));
 }
 
 catalog::result<bool> sql_catalog::store_reply(stored_reply reply, timestamp now,
@@ -173,12 +173,12 @@ catalog::result<bool> sql_catalog::revoke_key(std::string id, timestamp now) {
 
 catalog::result<std::optional<api_key>> sql_catalog::find_key(std::string sha256) {
   auto body = [sha256 = std::move(sha256)](transaction& in) { return in.find_key(sha256); };
-  co_return co_await engine_->read<std::optional<api_key>>("find_key", std::move(body));
+  co_return co_await engine_->look_up<std::optional<api_key>>("find_key", std::move(body));
 }
 
 catalog::result<std::string> sql_catalog::secret() {
   auto body = [](transaction& in) { return in.secret(); };
-  co_return co_await engine_->read<std::string>("secret", std::move(body));
+  co_return co_await engine_->look_up<std::string>("secret", std::move(body));
 }
 
 catalog::result<bool> sql_catalog::check_writable() {

@@ -16,6 +16,7 @@ sql_catalog::engine::engine(parts with)
     : writer_thread_(1),
       reader_threads_(with.reader_threads),
       words_(*with.words),
+      look_up_here_(with.look_up_here),
       observer_(with.observer),
       queue_(std::move(with.writer), words_, std::move(with.observer)),
       free_readers_(with.readers.size()),

@@ -26,6 +26,7 @@ std::unique_ptr<sql_catalog::engine> sqlite_catalog::make_engine(const std::stri
     parts.readers.push_back(std::make_unique<sqlite::connection>(file, sqlite::role::reader));
   }
   parts.reader_threads = reader_count;
+  parts.look_up_here = true;
   parts.observer = std::move(observer);
   return std::make_unique<engine>(std::move(parts));
 }
