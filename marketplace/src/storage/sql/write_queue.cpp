@@ -103,23 +103,60 @@ awaitable<void> write_queue::write(batch& jobs) {
 // Returns whether there are changes to be told.
 awaitable<bool> write_queue::write_in_a_transaction(batch& jobs) {
   co_await database_->connect();
-  for (const std::string_view statement : words_.begin) {
-    co_await database_->execute(statement, values());
+  co_await begin();
+  std::optional<bool> has_changes = co_await run_together(jobs);
+  if (!has_changes) {
+    co_await database_->execute("ROLLBACK", values());
+    co_await begin();
+    has_changes = co_await run_apart(jobs);
   }
-  bool has_changes = false;
-  for (const auto& job : jobs) {
-    transaction in(*database_, words_);
-    co_await write_in_a_savepoint(*job, in);
-    has_changes = has_changes || in.has_changes();
-  }
-  if (has_changes && !words_.notify.empty()) {
+  if (*has_changes && !words_.notify.empty()) {
     co_await database_->execute(words_.notify, values());
   }
   co_await database_->execute("COMMIT", values());
+  co_return *has_changes;
+}
+
+awaitable<void> write_queue::begin() {
+  for (const std::string_view statement : words_.begin) {
+    co_await database_->execute(statement, values());
+  }
+}
+
+// Returns nothing if one of them is to be taken back, with which all the others would go.
+awaitable<std::optional<bool>> write_queue::run_together(batch& jobs) {
+  bool has_changes = false;
+  for (const auto& job : jobs) {
+    transaction in(*database_, words_);
+    bool keep = false;
+    try {
+      keep = co_await job->run(in);
+    } catch (const error& e) {
+      if (e.left() != error::what_is_left::transaction || e.may_succeed_again()) {
+        throw;
+      }
+    } catch (const std::exception&) {
+      keep = false;  // run_apart() says why
+    }
+    if (!keep) {
+      co_return std::nullopt;
+    }
+    has_changes = has_changes || in.has_changes();
+  }
   co_return has_changes;
 }
 
-awaitable<void> write_queue::write_in_a_savepoint(write_job& job, transaction& in) {
+awaitable<bool> write_queue::run_apart(batch& jobs) {
+  bool has_changes = false;
+  for (const auto& job : jobs) {
+    transaction in(*database_, words_);
+    co_await run_in_a_savepoint(*job, in);
+    has_changes = has_changes || in.has_changes();
+  }
+  co_return has_changes;
+}
+
+awaitable<void> write_queue::run_in_a_savepoint(write_job& job, transaction& in) {
   co_await database_->execute("SAVEPOINT job", values());
   bool keep = false;
   std::optional<std::string> failure;

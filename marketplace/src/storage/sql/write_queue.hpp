@@ -65,8 +65,9 @@ class answered_job final : public write_job {
 };
 
 /// Writes in the order of arrival, on one connection: while one transaction is being committed,
-/// requests queue up, and the next transaction takes them all, each in a savepoint of its own, so
-/// that one that fails takes nothing with it. They are answered when the commit is durable.
+/// requests queue up, and the next transaction takes them all. One that fails takes nothing with it:
+/// the transaction begins again with a savepoint for each, which costs as much as its pages and is
+/// seldom needed. They are answered when the commit is durable.
 ///
 /// A task that asked and went away takes nothing back: what has begun is written.
 class write_queue {
@@ -97,7 +98,10 @@ class write_queue {
   batch next();
   boost::asio::awaitable<void> write(batch& jobs);
   boost::asio::awaitable<bool> write_in_a_transaction(batch& jobs);
-  boost::asio::awaitable<void> write_in_a_savepoint(write_job& job, transaction& in);
+  boost::asio::awaitable<void> begin();
+  boost::asio::awaitable<std::optional<bool>> run_together(batch& jobs);
+  boost::asio::awaitable<bool> run_apart(batch& jobs);
+  boost::asio::awaitable<void> run_in_a_savepoint(write_job& job, transaction& in);
 
   const std::unique_ptr<connection> database_;
   const dialect& words_;

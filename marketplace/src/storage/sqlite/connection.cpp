@@ -18,8 +18,10 @@ constexpr std::array<std::string_view, 3> settings{
     "PRAGMA busy_timeout = 5000",
     "PRAGMA mmap_size = 268435456",
 };
-constexpr std::array<std::string_view, 4> settings_of_writer{
+constexpr std::array<std::string_view, 5> settings_of_writer{
     "PRAGMA journal_mode = WAL",
+    // The journals of savepoints: the pages of each, and in a file two system calls for a page.
+    "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -65536",
     // A page that was changed many times is copied once: less often, for less work in all.
     "PRAGMA wal_autocheckpoint = 4000",
