@@ -98,7 +98,6 @@ class registry {
   boost::asio::awaitable<void> require_free(agent_claims claims, std::string except);
   boost::asio::awaitable<std::optional<fetched_card>> card_of(const registration& wanted);
   boost::asio::awaitable<std::string> free_urn(const agent_record& record);
-  [[nodiscard]] agent_claims claims_of(const agent_record& record) const;
   void take_card(agent_record& record, fetched_card card) const;
   agent_record record_of(const registration& wanted, std::optional<fetched_card> card) const;
   [[nodiscard]] change_context context_of(const caller& who) const;

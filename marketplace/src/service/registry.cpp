@@ -146,7 +146,10 @@ asio::awaitable<registered> registry::register_agent(registration wanted, caller
     names.push_back("2 agent_name " + result.record.name_claim);
   }
   const guard claimed_names = co_await claim(std::move(names));
-  co_await require_free(claims_of(result.record), {});
+  agent_claims names_wanted;  // the others are claimed since they were found to be free
+  names_wanted.name_claim = result.record.name_claim;
+  names_wanted.urn = result.record.urn;
+  co_await require_free(std::move(names_wanted), {});
 
   result.owner_token = new_token("mo_");
   result.record.owner = sha256_hex(result.owner_token);
@@ -369,15 +372,6 @@ asio::awaitable<std::string> registry::free_urn(const agent_record& record) {
     }
   }
   co_return stem + (slug.empty() ? id : slug + "-" + id.substr(id.size() - 12));
-}
-
-agent_claims registry::claims_of(const agent_record& record) const {
-  agent_claims claims;
-  claims.agent_id = record.profile.agent_id;
-  claims.base_url_key = *base_url_key(record.profile.base_url);
-  claims.name_claim = record.name_claim;
-  claims.urn = record.urn;
-  return claims;
 }
 
 void registry::take_card(agent_record& record, fetched_card card) const {

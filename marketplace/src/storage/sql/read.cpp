@@ -4,6 +4,7 @@
 #include "rows.hpp"
 #include "transaction.hpp"
 
+#include <array>
 #include <charconv>
 #include <utility>
 
@@ -162,44 +163,25 @@ outcome<agent_record> transaction::find_by_urn(const std::string& urn) {
   co_return record_in(found[0]);
 }
 
-boost::asio::awaitable<std::string> transaction::holder(std::string_view query,
-                                                        const std::string& claim,
-                                                        const std::string& except) {
-  std::string id;
-  if (!claim.empty()) {
-    rows found = co_await execute(query, claim);
-    if (!found.empty() && found[0].text(0) != except) {
-      id = found[0].take_text(0);
-    }
-  }
-  co_return id;
-}
-
+// One statement, because each is a trip to the server, or a lock of the file.
 outcome<std::optional<repository_error>> transaction::why_not_claim(const agent_claims& claims,
                                                                     const std::string& except) {
   using refusal = std::optional<repository_error>;
-  std::string id =
-      co_await holder("SELECT agent_id FROM agents WHERE base_url_key = $1 AND deleted_ms IS NULL",
-                      claims.base_url_key, except);
-  if (!id.empty() && id != claims.agent_id) {
-    co_return refusal(repository_error::conflict("base_url", std::move(id)));
-  }
-  id = co_await holder("SELECT agent_id FROM agents WHERE agent_id = $1", claims.agent_id, except);
-  if (!id.empty()) {
-    co_return refusal(repository_error::conflict("agent_id", std::move(id)));
-  }
-  id = co_await holder(
-      "SELECT agent_id FROM agents WHERE name_claim = $1 AND deleted_ms IS NULL "
-      "AND name_claim <> ''",
-      claims.name_claim, except);
-  if (!id.empty()) {
-    co_return refusal(repository_error::conflict("agent_name", std::move(id)));
-  }
-  id = co_await holder(
-      "SELECT agent_id FROM agents WHERE urn = $1 AND deleted_ms IS NULL AND urn <> ''", claims.urn,
-      except);
-  if (!id.empty()) {
-    co_return refusal(repository_error::conflict("urn", std::move(id)));
+  constexpr std::array<std::string_view, 4> fields{"base_url", "agent_id", "agent_name", "urn"};
+  rows found = co_await execute(
+      "SELECT (SELECT agent_id FROM agents WHERE base_url_key = $1 AND deleted_ms IS NULL), "
+      "(SELECT agent_id FROM agents WHERE agent_id = $2), "
+      "(SELECT agent_id FROM agents WHERE name_claim = $3 AND deleted_ms IS NULL "
+      "AND name_claim <> ''), "
+      "(SELECT agent_id FROM agents WHERE urn = $4 AND deleted_ms IS NULL AND urn <> '')",
+      claims.base_url_key, claims.agent_id, claims.name_claim, claims.urn);
+  row& holders = found[0];
+  for (std::size_t i = 0; i != fields.size(); ++i) {
+    std::string id = holders.is_null(i) ? std::string() : holders.take_text(i);
+    const bool is_own = id == except || (fields[i] == "base_url" && id == claims.agent_id);
+    if (!id.empty() && !is_own) {
+      co_return refusal(repository_error::conflict(std::string(fields[i]), std::move(id)));
+    }
   }
   co_return refusal();
 }

@@ -75,8 +75,6 @@ class transaction {
   }
 
   awaitable<std::optional<agent_record>> live(const std::string& agent_id);
-  awaitable<std::string> holder(std::string_view query, const std::string& claim,
-                                const std::string& except);
   awaitable<bool> insert_reply(const stored_reply& reply, timestamp now);
   awaitable<bool> take_reply(const change_context& context);
   awaitable<std::int64_t> next_change();

@@ -36,6 +36,7 @@ outcome<agent_record> transaction::create(const stored_agent& wanted,
   agent_record record = wanted.record;
   record.change = co_await next_change();
   const auto next = next_look(record.health, record.last_seen_at, record.ttl);
+  std::string json = to_json_without_liveness(record);
   const rows inserted = co_await execute(
       "INSERT INTO agents (agent_id, urn, name_claim, name_key, base_url_key, status, health, "
       "last_seen_ms, ttl_s, next_look_ms, version, change_seq, updated_ms, owner, card_etag, json, "
@@ -44,8 +45,8 @@ outcome<agent_record> transaction::create(const stored_agent& wanted,
       record.profile.agent_id, record.urn, record.name_claim, wanted.name_key, wanted.base_url_key,
       number_of(record.status), number_of(record.health), or_null(in_ms(record.last_seen_at)),
       or_null(in_s(record.ttl)), or_null(in_ms(next)), record.profile.version, record.change,
-      in_ms(record.profile.last_updated_at), record.owner, record.card_etag,
-      to_json_without_liveness(record), record.card_text);
+      in_ms(record.profile.last_updated_at), record.owner, record.card_etag, json,
+      record.card_text);
   if (inserted.empty()) {
     const agent_claims claims = claims_of(wanted);
     const std::string nobody;
@@ -64,7 +65,8 @@ outcome<agent_record> transaction::create(const stored_agent& wanted,
   co_await count_tags(wanted, 1);
   co_await record_change(record, change_kind::registered, context.at);
   const std::string action = "register";
-  std::string after = to_json(record);
+  std::string after =
+      with_liveness(std::move(json), record.health, record.last_seen_at, record.ttl);
   co_await audit(context, action, record, std::string(), std::move(after));
   co_return record;
 }
