@@ -65,9 +65,9 @@ class answered_job final : public write_job {
 };
 
 /// Writes in the order of arrival, on one connection: while one transaction is being committed,
-/// requests queue up, and the next transaction takes them all. One that fails takes nothing with it:
-/// the transaction begins again with a savepoint for each, which costs as much as its pages and is
-/// seldom needed. They are answered when the commit is durable.
+/// requests queue up, and the next transaction takes them all. One that fails takes nothing with
+/// it: the transaction begins again with a savepoint for each, which costs as much as its pages and
+/// is seldom needed. They are answered when the commit is durable.
 ///
 /// A task that asked and went away takes nothing back: what has begun is written.
 class write_queue {
