@@ -3,11 +3,11 @@
 # Copyright (c) 2026 the corolock developers
 """What the marketplace is measured against: the same registration in Python, in its usual way.
 
-FastAPI and pydantic on uvicorn, one asyncio.Lock around everything, a linear scan for duplicates; the
-agents in memory, or in a JSON file that every registration writes anew. Without rate limits, logs
-and middleware: only what a registration needs.
+FastAPI and pydantic on uvicorn, one asyncio.Lock around everything, a linear scan for duplicates, a
+rate limiter as middleware; the agents in memory, or in a JSON file that every registration writes
+anew. Without logs: only what a registration needs.
 
-usage: python_service.py --port PORT [--file FILE] [--agents N]
+usage: python_service.py --port PORT [--file FILE] [--agents N] [--limit N]
 """
 
 import argparse
@@ -16,6 +16,7 @@ import datetime
 import json
 import os
 import re
+import time
 import urllib.parse
 import uuid
 from typing import List, Optional
@@ -23,6 +24,7 @@ from typing import List, Optional
 import fastapi
 import pydantic
 import uvicorn
+from starlette.middleware.base import BaseHTTPMiddleware
 
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
@@ -140,8 +142,37 @@ def profile_of(registration):
     )
 
 
-def application(repository):
+class RateLimiter(BaseHTTPMiddleware):
+    """So many requests in each minute, by the client's address and the beginning of the path."""
+
+    WINDOW_S = 60
+
+    def __init__(self, app, limits):
+        super().__init__(app)
+        self.limits = limits
+        self.counters = {}
+
+    async def dispatch(self, request, call_next):
+        path = request.url.path
+        for prefix, limit in self.limits.items():
+            if path.startswith(prefix):
+                key = (request.client.host, prefix)
+                now = time.monotonic()
+                begin, count = self.counters.get(key, (now, 0))
+                if now - begin >= self.WINDOW_S:
+                    begin, count = now, 0
+                if count >= limit:
+                    return fastapi.responses.JSONResponse(
+                        {"error_code": "RATE_LIMIT_EXCEEDED", "message": f"{limit} a minute"}, 429
+                    )
+                self.counters[key] = (begin, count + 1)
+                break
+        return await call_next(request)
+
+
+def application(repository, limit):
     app = fastapi.FastAPI()
+    app.add_middleware(RateLimiter, limits={"/register": limit})
 
     @app.post("/register")
     async def register(registration: Registration):
@@ -172,6 +203,7 @@ def main():
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--file", help="keep the agents in this JSON file")
     parser.add_argument("--agents", type=int, default=0, help="begin with so many")
+    parser.add_argument("--limit", type=int, default=10, help="of registrations a minute")
     arguments = parser.parse_args()
     repository = JsonFileRepository(arguments.file) if arguments.file else InMemoryRepository()
     for n in range(arguments.agents):
@@ -184,7 +216,7 @@ def main():
         profile = profile_of(wish)
         repository.agents[profile.agent_id] = profile
     uvicorn.run(
-        application(repository), host="127.0.0.1", port=arguments.port, log_level="warning",
+        application(repository, arguments.limit), host="127.0.0.1", port=arguments.port, log_level="warning",
         access_log=False,
     )  # fmt: skip
 

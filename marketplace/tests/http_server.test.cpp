@@ -8,6 +8,7 @@
 #include <corolock/asio/wait.hpp>
 #include <corolock/async_event.hpp>
 #include <corolock/async_mutex.hpp>
+#include <marketplace/http/forwarded.hpp>
 #include <marketplace/http/server.hpp>
 
 #include <boost/asio.hpp>
@@ -62,6 +63,12 @@ class ServerTest : public testing::Test {
                 },
                 nullptr, false});
     routes.add({"POST", "/locked", [this](request&) { return hold(); }, nullptr, true});
+    routes.add({"POST", "/stored",
+                [this](request&) -> awaitable<response> {
+                  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+                  co_return co_await hold();
+                },
+                nullptr, true});
     one.emplace(context.get_executor(), std::move(routes), std::move(options),
                 [this](const served& what) {
                   statuses.push_back(what.status);
@@ -291,6 +298,65 @@ TEST_F(ServerTest, StoppingCutsOffWhatDoesNotEndInTime) {
   }(*this));
 }
 
+TEST_F(ServerTest, AClientThatGoesAwayAfterAnEarlyRequestGivesItsLockToTheNext) {
+  start();
+  run([](ServerTest& t) -> awaitable<void> {
+    tcp::socket first = co_await t.connected();
+    co_await send(first, "POST /locked HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+    co_await corolock::async_wait(t.began, use_awaitable);
+    co_await send(first, "GET /plain HTTP/1.1\r\nHost: x\r\n\r\n");
+    first.close();
+    co_await corolock::async_wait(t.told, use_awaitable);
+    EXPECT_EQ(t.statuses, (std::vector<unsigned>{499}));
+    EXPECT_FALSE(t.lock.is_locked());
+  }(*this));
+}
+
+TEST_F(ServerTest, AHandlerThatCannotBeCancelledLeavesTheNextOneCancellable) {
+  start();
+  run([](ServerTest& t) -> awaitable<void> {
+    t.go_on.set();
+    tcp::socket socket = co_await t.connected();
+    co_await send(socket, "POST /stored HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+    co_await receive(socket);
+    t.go_on.reset();
+    t.began.reset();
+    t.told.reset();
+    co_await send(socket, "POST /locked HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+    co_await corolock::async_wait(t.began, use_awaitable);
+    socket.close();
+    co_await corolock::async_wait(t.told, use_awaitable);
+    EXPECT_EQ(t.statuses, (std::vector<unsigned>{200, 499}));
+  }(*this));
+}
+
+TEST_F(ServerTest, ARequestThatDoesNotComeToItsEndInTimeIsA408) {
+  server_options options;
+  options.header_limit = 40ms;
+  options.body_limit = 40ms;
+  start(std::move(options));
+  run([](ServerTest& t) -> awaitable<void> {
+    for (const char* slow : {"GET /plain HTTP/1.1\r\nHost: ",
+                             "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhal"}) {
+      tcp::socket socket = co_await t.connected();
+      co_await send(socket, slow);
+      const std::string answer = co_await receive(socket);
+      EXPECT_EQ(status_of(answer), 408U) << slow;
+    }
+  }(*this));
+}
+
+TEST_F(ServerTest, AConnectionWithoutARequestIsClosedInTime) {
+  server_options options;
+  options.idle_limit = 40ms;
+  start(std::move(options));
+  run([](ServerTest& t) -> awaitable<void> {
+    tcp::socket socket = co_await t.connected();
+    const std::string answer = co_await receive_all(socket);
+    EXPECT_EQ(answer, "");
+  }(*this));
+}
+
 TEST_F(ServerTest, OnlyATrustedProxySaysWhoTheClientIs) {
   server_options options;
   options.trusted_proxies = {"127.0.0.1"};
@@ -302,6 +368,39 @@ TEST_F(ServerTest, OnlyATrustedProxySaysWhoTheClientIs) {
     const std::string answer = co_await receive(socket);
     EXPECT_TRUE(answer.ends_with("192.0.2.7"));
   }(*this));
+}
+
+TEST_F(ServerTest, WhatTheClientItselfClaimsToBeIsNotTakenFromATrustedProxy) {
+  server_options options;
+  options.trusted_proxies = {"127.0.0.1", "192.0.2.200"};
+  start(std::move(options));
+  run([](ServerTest& t) -> awaitable<void> {
+    for (const auto& [headers, client] : std::vector<std::pair<std::string, std::string>>{
+             {"X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 192.0.2.7\r\n", "192.0.2.7"},
+             {"X-Forwarded-For: 1.1.1.1, 192.0.2.7, 192.0.2.200\r\n", "192.0.2.7"},
+             {"X-Forwarded-For: 192.0.2.7:4711\r\n", "192.0.2.7"},
+             {"X-Forwarded-For: a lie\r\n", "127.0.0.1"},
+             {"Forwarded: for=192.0.2.7\r\n", "127.0.0.1"},
+             {"", "127.0.0.1"}}) {
+      tcp::socket socket = co_await t.connected();
+      co_await send(socket, "GET /peer HTTP/1.1\r\nHost: x\r\n" + headers + "\r\n");
+      const std::string answer = co_await receive(socket);
+      EXPECT_TRUE(answer.ends_with("\r\n\r\n" + client)) << headers << answer;
+    }
+  }(*this));
+}
+
+TEST(ForwardedTest, TheAddressesOfTheStandardHeaderAreReadWhateverTheirForm) {
+  using list = std::vector<std::string>;
+  EXPECT_EQ(forwarded_for("for=192.0.2.43, For=\"[2001:DB8::1]:4711\";proto=https"),
+            (list{"192.0.2.43", "2001:db8::1"}));
+  EXPECT_EQ(forwarded_for("by=203.0.113.43;for=192.0.2.60;proto=http"), (list{"192.0.2.60"}));
+  EXPECT_EQ(forwarded_for("for=unknown, for=_hidden, proto=http, for=\"192.0.2.1:80\""),
+            (list{"", "", "", "192.0.2.1"}));
+  EXPECT_EQ(forwarded_for("for=\"a,b;for=1.1.1.1\", for=192.0.2.9"), (list{"", "192.0.2.9"}));
+  EXPECT_EQ(forwarded_for("for=\"[2001:db8::1"), (list{""}));
+  EXPECT_EQ(x_forwarded_for("2001:db8::1, [2001:db8::2]:1, 192.0.2.1:80"),
+            (list{"2001:db8::1", "2001:db8::2", "192.0.2.1"}));
 }
 
 TEST_F(ServerTest, AnybodyElsesWordForItIsNotTaken) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Copyright (c) 2026 the corolock developers
 
+#include <marketplace/http/forwarded.hpp>
 #include <marketplace/http/parser.hpp>
 #include <marketplace/http/server.hpp>
 #include <marketplace/text.hpp>
@@ -17,7 +18,6 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/error.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/message.hpp>
@@ -29,8 +29,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdint>
+#include <exception>
 #include <list>
+#include <memory>
 #include <optional>
 #include <random>
 #include <utility>
@@ -57,44 +60,24 @@ std::string new_request_id() {
   return id;
 }
 
+// What comes while a request is served is read up to this size, to see the connection's end.
+constexpr std::size_t most_read_ahead = std::size_t{64} * 1024;
+
+// Gives the parser what is here already; what it cannot use yet stays.
+void feed(parser& reader, beast::flat_buffer& buffer, error_code& error) {
+  while (!error && buffer.size() > 0 && !reader.is_done()) {
+    const bool had_header = reader.is_header_done();
+    buffer.consume(reader.put(buffer.data(), error));
+    if (!error && !had_header && !is_framed(reader.get())) {
+      error = beast::http::make_error_code(beast::http::error::bad_transfer_encoding);
+    }
+  }
+  if (error == beast::http::error::need_more) {
+    error = {};
+  }
+}
+
 }  // namespace
-
-// A limit on the time that reading takes. Not the stream's own: that one closes the socket, and the
-// client is still to be told.
-class read_limit {
- public:
-  explicit read_limit(beast::tcp_stream& stream)
-      : timer_(stream.get_executor()), alarm_(std::make_shared<alarm>(stream)) {}
-  read_limit(const read_limit&) = delete;
-  read_limit& operator=(const read_limit&) = delete;
-  ~read_limit() { end(); }
-
-  void begin(std::chrono::milliseconds limit) {
-    timer_.expires_after(limit);
-    timer_.async_wait([alarm = alarm_, round = ++alarm_->round](const error_code& error) {
-      if (!error && alarm->round == round) {
-        alarm->has_rung = true;
-        alarm->stream.cancel();
-      }
-    });
-  }
-  void end() {
-    ++alarm_->round;  // a wait that is over, but whose handler has not run, is of no round
-    timer_.cancel();
-  }
-  [[nodiscard]] bool has_passed() const noexcept { return alarm_->has_rung; }
-
- private:
-  struct alarm {
-    explicit alarm(beast::tcp_stream& s) : stream(s) {}
-    beast::tcp_stream& stream;  // there while the round is the present one
-    unsigned round = 0;
-    bool has_rung = false;
-  };
-
-  asio::steady_timer timer_;
-  std::shared_ptr<alarm> alarm_;
-};
 
 // One object for the server and all that its connections share; each of them keeps it alive.
 class server::state : public std::enable_shared_from_this<state> {
@@ -105,7 +88,8 @@ class server::state : public std::enable_shared_from_this<state> {
         routes_(std::move(routes)),
         options_(std::move(options)),
         told_(std::move(told)),
-        changed_(executor, clock::time_point::max()) {}
+        changed_(executor, clock::time_point::max()),
+        tick_(executor) {}
 
   asio::ip::tcp::endpoint listen(const asio::ip::tcp::endpoint& endpoint) {
     acceptor_.open(endpoint.protocol());
@@ -117,6 +101,7 @@ class server::state : public std::enable_shared_from_this<state> {
 
   asio::awaitable<void> accept() {
     const auto self = shared_from_this();
+    asio::co_spawn(acceptor_.get_executor(), enforce_deadlines(), asio::detached);
     asio::steady_timer pause(acceptor_.get_executor());
     while (!stopping_) {
       error_code error;
@@ -140,61 +125,97 @@ class server::state : public std::enable_shared_from_this<state> {
     stopping_ = true;
     error_code ignored;
     acceptor_.close(ignored);
-    for (connection& each : connections_) {
-      if (!each.is_busy) {
-        each.stream.cancel();
+    for (const auto& each : connections_) {
+      if (!each->is_busy) {
+        each->stop_io();
       }
     }
     const auto deadline = clock::now() + grace;
     while (!connections_.empty()) {
       const bool is_late = clock::now() >= deadline;
       if (is_late) {
-        for (connection& each : connections_) {
-          each.cut.emit(asio::cancellation_type::terminal);
-          each.stream.cancel();
+        const auto all = connections_;  // one of them may end at once, and leave the list
+        for (const auto& each : all) {
+          each->cut.emit(asio::cancellation_type::terminal);
+          each->stop_io();
         }
       }
       changed_.expires_at(is_late ? clock::time_point::max() : deadline);
       co_await changed_.async_wait(asio::redirect_error(use_awaitable, ignored));
     }
+    tick_.cancel();
   }
 
   [[nodiscard]] bool is_stopping() const noexcept { return stopping_; }
   [[nodiscard]] std::size_t connections() const noexcept { return connections_.size(); }
 
  private:
-  struct connection {
-    explicit connection(asio::ip::tcp::socket socket) : stream(std::move(socket)) {}
-    beast::tcp_stream stream;
-    read_limit limit{stream};
+  struct connection : std::enable_shared_from_this<connection> {
+    explicit connection(asio::ip::tcp::socket of) : socket(std::move(of)) {}
+
+    void stop_io() {
+      error_code ignored;
+      socket.cancel(ignored);
+    }
+    void limit(std::chrono::milliseconds of) { deadline = clock::now() + of; }
+
+    asio::ip::tcp::socket socket;
     beast::flat_buffer buffer{max_header_bytes + max_body_bytes};
-    asio::cancellation_signal cut;  // of the handler that runs
-    bool is_busy = false;           // with a request, from its first byte
-    bool has_unread = false;        // the last request was refused before its end
+    asio::cancellation_signal cut;                          // of the coroutine, while it serves
+    clock::time_point deadline = clock::time_point::max();  // of what it reads or writes
+    unsigned watch = 0;       // the number of the watch that may still act
+    bool is_late = false;     // the deadline has passed
+    bool is_gone = false;     // the client closed the connection while it was served
+    bool is_busy = false;     // with a request, from its first byte
+    bool has_unread = false;  // the last request was refused before its end
   };
-  using place = std::list<connection>::iterator;
+
+  // One timer for all connections. It asks again and again for the end of what is late: an
+  // operation of several steps may be between two of them when it is asked.
+  asio::awaitable<void> enforce_deadlines() {
+    const auto self = shared_from_this();
+    const auto shortest = std::min(
+        {options_.header_limit, options_.body_limit, options_.idle_limit, options_.write_limit});
+    const auto every = std::clamp<std::chrono::milliseconds>(
+        shortest / 8, std::chrono::milliseconds(5), std::chrono::seconds(1));
+    error_code ignored;
+    while (!stopping_ || !connections_.empty()) {
+      tick_.expires_after(every);
+      co_await tick_.async_wait(asio::redirect_error(use_awaitable, ignored));
+      const auto now = clock::now();
+      for (const auto& each : connections_) {
+        if (each->deadline <= now) {
+          each->is_late = true;
+          each->stop_io();
+        }
+      }
+    }
+  }
 
   void start(asio::ip::tcp::socket socket) {
     error_code ignored;
     socket.set_option(asio::ip::tcp::no_delay(true), ignored);
-    connections_.emplace_front(std::move(socket));
-    const place at = connections_.begin();
-    asio::co_spawn(
-        acceptor_.get_executor(), serve_all(at),
-        [self = shared_from_this(), at](const std::exception_ptr&) {
-          self->connections_.erase(at);  // its socket was closed by what went wrong, or is now
-          self->changed_.cancel();
-        });
+    const auto c = std::make_shared<connection>(std::move(socket));
+    const auto at = connections_.insert(connections_.begin(), c);
+    asio::co_spawn(acceptor_.get_executor(), serve_all(*c),
+                   asio::bind_cancellation_slot(
+                       c->cut.slot(),
+                       // c: the signal has to be there as long as what is bound to its slot.
+                       [self = shared_from_this(), at, c](const std::exception_ptr&) {
+                         error_code closed;
+                         c->socket.close(closed);
+                         self->connections_.erase(at);
+                         self->changed_.cancel();
+                       }));
   }
 
-  asio::awaitable<void> serve_all(place at) {
-    connection& c = *at;
+  asio::awaitable<void> serve_all(connection& c) {
     error_code ignored;
-    const auto endpoint = c.stream.socket().remote_endpoint(ignored);
+    const auto endpoint = c.socket.remote_endpoint(ignored);
     const std::string peer = ignored ? "unknown" : endpoint.address().to_string();
     while (co_await serve_one(c, peer)) {
     }
-    c.stream.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+    c.socket.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
     if (c.has_unread) {
       co_await drain(c);
     }
@@ -203,28 +224,25 @@ class server::state : public std::enable_shared_from_this<state> {
   // Reads what the client still sends, for a moment: closing with unread bytes would reset the
   // connection, and the response with it.
   static asio::awaitable<void> drain(connection& c) {
-    c.stream.expires_after(std::chrono::seconds(2));
+    c.limit(std::chrono::seconds(2));
     std::array<char, 4096> bytes{};
     error_code error;
     for (int rounds = 0; rounds < 512 && !error; ++rounds) {
-      co_await c.stream.async_read_some(asio::buffer(bytes),
+      co_await c.socket.async_read_some(asio::buffer(bytes),
                                         asio::redirect_error(use_awaitable, error));
     }
   }
 
   // Returns whether there may be another one on this connection.
   asio::awaitable<bool> serve_one(connection& c, const std::string& peer) {
-    parser reader;
-    set_limits(reader);
-
     if (c.buffer.size() == 0) {  // between two requests
       c.is_busy = false;
       if (stopping_) {
         co_return false;
       }
-      c.stream.expires_after(options_.idle_limit);
+      c.limit(options_.idle_limit);
       error_code error;
-      const auto bytes = co_await c.stream.async_read_some(
+      const auto bytes = co_await c.socket.async_read_some(
           c.buffer.prepare(4096), asio::redirect_error(use_awaitable, error));
       if (error) {
         co_return false;
@@ -234,27 +252,17 @@ class server::state : public std::enable_shared_from_this<state> {
     c.is_busy = true;
     const auto began = clock::now();
 
+    parser reader;
+    set_limits(reader);
     error_code error;
-    c.stream.expires_never();
-    c.limit.begin(options_.header_limit);
-    co_await beast::http::async_read_header(c.stream, c.buffer, reader,
-                                            asio::redirect_error(use_awaitable, error));
-    if (!error && !is_framed(reader.get())) {
-      error = beast::http::make_error_code(beast::http::error::bad_transfer_encoding);
-    }
-    if (!error && ascii_lower(reader.get()[beast::http::field::expect]) == "100-continue") {
-      beast::http::response<beast::http::empty_body> go_on(beast::http::status::continue_, 11);
-      co_await beast::http::async_write(c.stream, go_on,
-                                        asio::redirect_error(use_awaitable, error));
-    }
+    feed(reader, c.buffer, error);
     if (!error && !reader.is_done()) {
-      c.limit.begin(options_.body_limit);
-      co_await beast::http::async_read(c.stream, c.buffer, reader,
-                                       asio::redirect_error(use_awaitable, error));
+      error = co_await read_rest(c, reader);
     }
-    c.limit.end();
-    if (c.limit.has_passed()) {
+    c.deadline = clock::time_point::max();
+    if (c.is_late) {
       error = beast::error::timeout;
+      c.is_late = false;  // the client is still to be told
     }
     if (error) {
       if (const auto wrong = problem_of(error)) {
@@ -276,20 +284,19 @@ class server::state : public std::enable_shared_from_this<state> {
     r.peer = peer_of(r, peer);
     const route* found = nullptr;
     response answer;
-    bool is_gone = false;
     std::optional<problem> wrong;
     try {
       require_host(message, message.version());
       found = &routes_.find(r);
       if (found->may_wait) {
-        answer = co_await serve_watched(c, *found, r, is_gone);
+        answer = co_await serve_watched(c, *found, r);
       } else {
         answer = co_await serve(*found, r);
       }
     } catch (const problem& what) {
       wrong = what;
     }
-    if (is_gone) {
+    if (c.is_gone) {
       tell(r, found, gone_away, 0, began);
       co_return false;
     }
@@ -300,18 +307,54 @@ class server::state : public std::enable_shared_from_this<state> {
     co_return co_await write(c, std::move(answer), r, keep && !stopping_, is_head, found, began);
   }
 
-  // The client's address: the connection's, or what a trusted proxy saw.
-  [[nodiscard]] std::string peer_of(const request& r, const std::string& peer) const {
-    const auto& trusted = options_.trusted_proxies;
-    if (std::find(trusted.begin(), trusted.end(), peer) != trusted.end()) {
-      // The proxy appended the address it saw; what stands before it, anybody may have written.
-      const std::string_view chain = r.header("x-forwarded-for");
-      const std::string_view last = trimmed(chain.substr(chain.rfind(',') + 1));
-      if (!last.empty() && last.size() <= 64) {
-        return std::string(last);
+  // Reads what a request still lacks. Few do: most are here whole with their first bytes.
+  asio::awaitable<error_code> read_rest(connection& c, parser& reader) {
+    error_code error;
+    if (!reader.is_header_done()) {
+      c.limit(options_.header_limit);
+      co_await beast::http::async_read_header(c.socket, c.buffer, reader,
+                                              asio::redirect_error(use_awaitable, error));
+      if (!error && !is_framed(reader.get())) {
+        error = beast::http::make_error_code(beast::http::error::bad_transfer_encoding);
       }
     }
-    return peer;
+    if (!error && !reader.is_done()) {
+      c.limit(options_.body_limit);
+      if (ascii_lower(reader.get()[beast::http::field::expect]) == "100-continue") {
+        beast::http::response<beast::http::empty_body> go_on(beast::http::status::continue_, 11);
+        co_await beast::http::async_write(c.socket, go_on,
+                                          asio::redirect_error(use_awaitable, error));
+      }
+    }
+    if (!error && !reader.is_done()) {
+      co_await beast::http::async_read(c.socket, c.buffer, reader,
+                                       asio::redirect_error(use_awaitable, error));
+    }
+    co_return error;
+  }
+
+  // The client's address: the connection's, or what trusted proxies saw.
+  [[nodiscard]] std::string peer_of(const request& r, const std::string& peer) const {
+    const auto& trusted = options_.trusted_proxies;
+    const auto is_trusted = [&](const std::string& address) {
+      return std::find(trusted.begin(), trusted.end(), address) != trusted.end();
+    };
+    if (!is_trusted(peer)) {
+      return peer;
+    }
+    // Each proxy appended the address it saw; what stands before the last of them that is trusted,
+    // anybody may have written.
+    const std::vector<std::string> chain = options_.forwarded == forwarded_header::standard
+                                               ? forwarded_for(r.header_list("forwarded"))
+                                               : x_forwarded_for(r.header_list("x-forwarded-for"));
+    std::string client = peer;
+    for (auto hop = chain.rbegin(); hop != chain.rend() && is_trusted(client); ++hop) {
+      if (hop->empty()) {
+        break;  // "unknown", or a name of the proxy's own making
+      }
+      client = *hop;
+    }
+    return client;
   }
 
   // Never throws but problems: what a handler does not expect is a 500 with a sentence in the log.
@@ -332,45 +375,47 @@ class server::state : public std::enable_shared_from_this<state> {
 
   // Serves while the socket is watched. If the client goes away, cancels the handler, and waits for
   // its end all the same: what it holds is given back by itself.
-  asio::awaitable<response> serve_watched(connection& c, const route& to, request& r,
-                                          bool& is_gone) {
-    struct watch_state {
-      bool is_over = false;
-    };
-    const auto watch = std::make_shared<watch_state>();
-    if (c.buffer.size() == 0) {  // else its next request is here: it has not gone
-      c.stream.socket().async_wait(
-          asio::socket_base::wait_read, [watch, &c, &is_gone](const error_code& error) {
-            if (error || watch->is_over) {
-              return;
-            }
-            char byte = 0;
-            const auto n =
-                ::recv(c.stream.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-            if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)) {
-              is_gone = true;
-              c.cut.emit(asio::cancellation_type::terminal);
-            }
-          });
-    }
+  static asio::awaitable<response> serve_watched(connection& c, const route& to, request& r) {
+    // Whatever the last handler did to it: this one can be cancelled.
+    co_await asio::this_coro::reset_cancellation_state();
+    watch(c.shared_from_this(), ++c.watch);
     std::exception_ptr thrown;
     response answer;
     try {
-      answer = co_await asio::co_spawn(acceptor_.get_executor(), serve(to, r),
-                                       asio::bind_cancellation_slot(c.cut.slot(), use_awaitable));
+      answer = co_await serve(to, r);
     } catch (...) {
       thrown = std::current_exception();
     }
-    watch->is_over = true;
-    error_code ignored;
-    c.stream.socket().cancel(ignored);
-    if (is_gone) {
-      co_return response();
-    }
-    if (thrown) {
+    ++c.watch;
+    c.stop_io();
+    // A handler that was cut off because the service stops still gets its answer written.
+    co_await asio::this_coro::reset_cancellation_state();
+    if (thrown && !c.is_gone) {
       std::rethrow_exception(thrown);
     }
     co_return answer;
+  }
+
+  // Waits for the connection's end: reads ahead what comes before it.
+  static void watch(const std::shared_ptr<connection>& c, unsigned number) {
+    if (c->buffer.size() >= most_read_ahead) {
+      return;
+    }
+    c->socket.async_wait(asio::socket_base::wait_read, [c, number](const error_code& error) {
+      if (error || c->watch != number) {
+        return;
+      }
+      const auto space = c->buffer.prepare(4096);
+      const auto n = ::recv(c->socket.native_handle(), space.data(), space.size(), MSG_DONTWAIT);
+      if (n > 0) {
+        c->buffer.commit(static_cast<std::size_t>(n));
+      } else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
+        c->is_gone = true;
+        c->cut.emit(asio::cancellation_type::terminal);
+        return;
+      }
+      watch(c, number);
+    });
   }
 
   asio::awaitable<bool> write(connection& c, response answer, const request& r, bool keep,
@@ -395,16 +440,17 @@ class server::state : public std::enable_shared_from_this<state> {
         message.body() = std::move(answer.body);
       }
     }
-    c.stream.expires_after(options_.write_limit);
+    c.limit(options_.write_limit);
     error_code error;
     if (is_head) {
       beast::http::response_serializer<beast::http::string_body> serializer(message);
-      co_await beast::http::async_write_header(c.stream, serializer,
+      co_await beast::http::async_write_header(c.socket, serializer,
                                                asio::redirect_error(use_awaitable, error));
     } else {
-      co_await beast::http::async_write(c.stream, message,
+      co_await beast::http::async_write(c.socket, message,
                                         asio::redirect_error(use_awaitable, error));
     }
+    c.deadline = clock::time_point::max();
     tell(r, found, answer.status, bytes, began);
     co_return keep && !error;
   }
@@ -430,8 +476,9 @@ class server::state : public std::enable_shared_from_this<state> {
   const router routes_;
   const server_options options_;
   const std::function<void(const served&)> told_;
-  std::list<connection> connections_;
+  std::list<std::shared_ptr<connection>> connections_;
   asio::steady_timer changed_;  // cancelled when a connection has ended
+  asio::steady_timer tick_;     // of enforce_deadlines()
   bool stopping_ = false;
 };
 

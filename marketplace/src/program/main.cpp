@@ -123,7 +123,13 @@ CLI::App* add_serve(CLI::App& app, arguments& a) {
                                           : "'" + url + "' " + key.error().message();
       });
   serve->add_option("--trusted-proxy", a.with.trusted_proxies,
-                    "Address of a proxy whose X-Forwarded-For is believed; may be repeated");
+                    "Address of a proxy that is believed whom it serves; may be repeated");
+  serve
+      ->add_option("--proxy-header", a.with.forwarded,
+                   "What the trusted proxies write: x-forwarded-for or forwarded (RFC 7239)")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, http::forwarded_header>{
+          {"x-forwarded-for", http::forwarded_header::x_forwarded_for},
+          {"forwarded", http::forwarded_header::standard}}));
   serve
       ->add_option_function<unsigned>(
           "--sweep-interval", [&a](unsigned s) { a.with.sweep_interval = std::chrono::seconds(s); },

@@ -92,6 +92,7 @@ class program {
     add_all_routes(routes, *service_);
     http::server_options options;
     options.trusted_proxies = with_.trusted_proxies;
+    options.forwarded = with_.forwarded;
     server_.emplace(context_.get_executor(), std::move(routes), std::move(options),
                     [this](const http::served& what) {
                       measured_.count_request(what);

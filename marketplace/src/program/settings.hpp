@@ -5,6 +5,7 @@
 // What `marketplace serve` can be told.
 
 #include "log.hpp"
+#include <marketplace/http/server.hpp>
 #include <marketplace/registry.hpp>
 #include <marketplace/service.hpp>
 
@@ -25,6 +26,7 @@ struct settings {
   registry_options rules;
   limit_options limits;
   std::vector<std::string> trusted_proxies;
+  http::forwarded_header forwarded = http::forwarded_header::x_forwarded_for;
   std::string public_url;
   std::chrono::seconds sweep_interval{10};
   double mass_expiry = 0.15;

@@ -40,6 +40,16 @@ struct request {
                                     [name](const auto& each) { return each.first == name; });
     return found == headers.end() ? std::string_view() : std::string_view(found->second);
   }
+  /// All of that name, joined to one list as RFC 9110, 5.3 allows for those that are lists.
+  [[nodiscard]] std::string header_list(std::string_view name) const {
+    std::string list;
+    for (const auto& [key, value] : headers) {
+      if (key == name) {
+        list += (list.empty() ? "" : ", ") + value;
+      }
+    }
+    return list;
+  }
   [[nodiscard]] bool has_header(std::string_view name) const {
     return std::any_of(headers.begin(), headers.end(),
                        [name](const auto& each) { return each.first == name; });

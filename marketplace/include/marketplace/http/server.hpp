@@ -13,6 +13,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -21,6 +22,10 @@
 
 namespace marketplace::http {
 
+/// Which header the trusted proxies write.
+enum class forwarded_header : std::uint8_t { x_forwarded_for, standard };
+
+/// The limits hold to within an eighth of the shortest of them, or a second.
 struct server_options {
   std::chrono::milliseconds header_limit{
       10'000};  ///< for a request's first byte to its last header
@@ -28,7 +33,8 @@ struct server_options {
   std::chrono::milliseconds idle_limit{60'000};  ///< between two requests
   std::chrono::milliseconds write_limit{30'000};
   std::size_t connections = 10'000;          ///< beyond, new ones are closed at once
-  std::vector<std::string> trusted_proxies;  ///< addresses whose X-Forwarded-For is believed
+  std::vector<std::string> trusted_proxies;  ///< addresses that are believed whom they serve
+  forwarded_header forwarded = forwarded_header::x_forwarded_for;
 };
 
 /// What is told of each request after its response was written, or nobody was there to read it.
