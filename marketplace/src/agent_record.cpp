@@ -7,7 +7,6 @@
 #include <array>
 #include <charconv>
 #include <cstddef>
-#include <cstdio>
 
 namespace marketplace {
 namespace {
@@ -30,24 +29,46 @@ std::optional<Enum> value_of(const std::array<const char*, Size>& names, std::st
 // ----- JSON, appended to a string: a list of agents is made of a hundred of these
 
 // Well-formed UTF-8 and without control characters, whatever `text` is.
+// By bytes: whether a JSON text may hold it as it is.
+constexpr auto is_plain = [] {
+  std::array<bool, 256> plain{};
+  for (std::size_t byte = 0x20; byte < plain.size(); ++byte) {
+    plain[byte] = byte != '"' && byte != '\\';
+  }
+  return plain;
+}();
+
+void append_escaped(std::string& out, unsigned char byte) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  out += '\\';
+  if (byte >= 0x20) {
+    out += static_cast<char>(byte);
+    return;
+  }
+  out += "u00";
+  out += digits[byte >> 4U];
+  out += digits[byte & 15U];
+}
+
 void append_text(std::string& out, std::string_view text) {
   const bool is_well_formed = is_utf8(text);
   out += '"';
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte < 0x20) {
-      std::array<char, 7> escaped{};
-      std::snprintf(escaped.data(), escaped.size(), "\\u%04x", byte);
-      out += escaped.data();
-    } else if (byte >= 0x80 && !is_well_formed) {
+  std::size_t begin = 0;  // of what is to be copied at once
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const bool is_broken = byte >= 0x80 && !is_well_formed;
+    if (is_plain[byte] && !is_broken) {
+      continue;
+    }
+    out.append(text, begin, i - begin);
+    begin = i + 1;
+    if (is_broken) {
       out += "\\ufffd";
     } else {
-      out += c;
+      append_escaped(out, byte);
     }
   }
+  out.append(text, begin);
   out += '"';
 }
 
@@ -239,14 +260,32 @@ std::string to_text(timestamp time) {
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss clock(time - day);
-  std::array<char, 64> text{};
-  const int size = std::snprintf(
-      text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ",
-      static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-      static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
-      static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()),
-      static_cast<int>(clock.subseconds().count()));
-  return {text.data(), static_cast<std::size_t>(size)};
+  std::string text;
+  text.reserve(24);
+  const auto append = [&text](std::int64_t number, int digits) {
+    std::int64_t place = 1;
+    for (int i = 1; i < digits; ++i) {
+      place *= 10;
+    }
+    for (; place > 0; place /= 10) {
+      text += static_cast<char>('0' + number / place % 10);
+    }
+  };
+  append(static_cast<int>(date.year()), 4);
+  text += '-';
+  append(static_cast<unsigned>(date.month()), 2);
+  text += '-';
+  append(static_cast<unsigned>(date.day()), 2);
+  text += 'T';
+  append(clock.hours().count(), 2);
+  text += ':';
+  append(clock.minutes().count(), 2);
+  text += ':';
+  append(clock.seconds().count(), 2);
+  text += '.';
+  append(clock.subseconds().count(), 3);
+  text += 'Z';
+  return text;
 }
 
 std::optional<timestamp> timestamp_of(std::string_view text) {

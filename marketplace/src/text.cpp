@@ -4,15 +4,41 @@
 #include <marketplace/text.hpp>
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 
 namespace marketplace {
+
+namespace {
+
+// How many bytes of ASCII it begins with.
+std::size_t ascii_at(std::string_view text) noexcept {
+  constexpr std::uint64_t high_bits = 0x8080'8080'8080'8080U;
+  std::size_t n = 0;
+  for (std::uint64_t word = 0; n + sizeof word <= text.size(); n += sizeof word) {
+    std::memcpy(&word, text.data() + n, sizeof word);
+    if ((word & high_bits) != 0) {
+      break;
+    }
+  }
+  while (n < text.size() && static_cast<unsigned char>(text[n]) < 0x80) {
+    ++n;
+  }
+  return n;
+}
+
+}  // namespace
+
+bool is_ascii(std::string_view text) noexcept {
+  return ascii_at(text) == text.size();
+}
 
 bool is_utf8(std::string_view text) noexcept {
   for (std::size_t i = 0; i < text.size();) {
     const auto byte = [&](std::size_t k) { return static_cast<unsigned char>(text[i + k]); };
     const unsigned char first = byte(0);
     if (first < 0x80) {
-      ++i;
+      i += ascii_at(text.substr(i));
       continue;
     }
     const std::size_t length = first < 0xc2   ? 0

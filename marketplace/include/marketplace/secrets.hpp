@@ -15,7 +15,7 @@ namespace marketplace {
 
 std::string sha256_hex(std::string_view data);
 std::string hmac_sha256(std::string_view key, std::string_view data);  ///< 32 bytes
-std::string random_bytes(std::size_t n);
+std::string random_bytes(std::size_t n);                               ///< at most 1024
 
 /// Without padding (RFC 4648, section 5).
 std::string base64url(std::string_view bytes);

@@ -11,6 +11,8 @@
 
 namespace marketplace {
 
+[[nodiscard]] bool is_ascii(std::string_view text) noexcept;
+
 /// Whether it is well-formed UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF.
 bool is_utf8(std::string_view text) noexcept;
 

@@ -141,7 +141,12 @@ class metrics::state {
     std::map<unsigned, Counter*> by_status;
     Histogram* latency = nullptr;
   };
-  std::mutex mutex;  // of the map below: prometheus-cpp's own look-up by labels is slow
+  struct operation_metrics {
+    Histogram* took = nullptr;
+    Histogram* waited = nullptr;
+  };
+  std::mutex mutex;  // of the maps below: prometheus-cpp's own look-up by labels is slow
+  std::map<std::string, operation_metrics, std::less<>> operations;
   std::map<std::pair<std::string, std::string>, route_metrics, std::less<>> routes;
 };
 
@@ -181,9 +186,18 @@ void metrics::count_limited(std::string_view policy) {
 
 void metrics::observe_storage(std::string_view operation, std::chrono::nanoseconds waited,
                               std::chrono::nanoseconds took) {
-  const prometheus::Labels labels{{"operation", std::string(operation)}};
-  state_->storage.Add(labels, seconds_buckets).Observe(seconds_of(took));
-  state_->pool.Add(labels, seconds_buckets).Observe(seconds_of(waited));
+  const std::lock_guard lock(state_->mutex);
+  auto found = state_->operations.find(operation);
+  if (found == state_->operations.end()) {
+    const prometheus::Labels labels{{"operation", std::string(operation)}};
+    found = state_->operations
+                .emplace(operation,
+                         state::operation_metrics{&state_->storage.Add(labels, seconds_buckets),
+                                                  &state_->pool.Add(labels, seconds_buckets)})
+                .first;
+  }
+  found->second.took->Observe(seconds_of(took));
+  found->second.waited->Observe(seconds_of(waited));
 }
 
 void metrics::count_sweep(std::size_t stale, std::size_t unreachable, bool frozen) {

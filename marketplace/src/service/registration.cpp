@@ -32,6 +32,9 @@ enum class spelling { nfc, nfc_lower };
 
 // Precondition: UTF-8.
 std::string normalized(std::string_view text, spelling how) {
+  if (is_ascii(text)) {  // it has one spelling
+    return how == spelling::nfc_lower ? ascii_lower(text) : std::string(text);
+  }
   utf8proc_uint8_t* out = nullptr;
   const auto size = utf8proc_map_custom(
       reinterpret_cast<const utf8proc_uint8_t*>(text.data()),

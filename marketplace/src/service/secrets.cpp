@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <stdexcept>
 
 namespace marketplace {
@@ -54,10 +55,24 @@ std::string hmac_sha256(std::string_view key, std::string_view data) {
 }
 
 std::string random_bytes(std::size_t n) {
+  // A draw costs nearly the same for many bytes as for few. What is handed out is wiped.
+  thread_local struct {
+    std::array<unsigned char, 1024> bytes{};
+    std::size_t used = 1024;
+  } pool;
   std::string bytes(n, '\0');
-  if (RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(n)) != 1) {
-    throw std::runtime_error("there are no random numbers to be had");
+  if (n > pool.bytes.size()) {
+    throw std::invalid_argument("random_bytes: more than 1024 at once");
   }
+  if (pool.bytes.size() - pool.used < n) {
+    if (RAND_bytes(pool.bytes.data(), static_cast<int>(pool.bytes.size())) != 1) {
+      throw std::runtime_error("there are no random numbers to be had");
+    }
+    pool.used = 0;
+  }
+  std::memcpy(bytes.data(), pool.bytes.data() + pool.used, n);
+  OPENSSL_cleanse(pool.bytes.data() + pool.used, n);
+  pool.used += n;
   return bytes;
 }
 

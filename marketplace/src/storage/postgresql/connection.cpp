@@ -94,6 +94,8 @@ const sql::dialect dialect{
     begin,
     "NOTIFY marketplace_changes",
     "SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'schema_version'",
+    " RETURNING seq",
+    "",
     "INSERT INTO agent_words (seq, words) VALUES ($1, array_to_tsvector(string_to_array($2, ' ')))",
     "DELETE FROM agent_words WHERE seq = $1 AND $2::text IS NOT NULL",
     "SELECT seq FROM agent_words WHERE words @@ $?::tsquery",

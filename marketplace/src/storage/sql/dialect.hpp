@@ -29,6 +29,11 @@ struct dialect {
   /// One row if there is a table schema_version.
   std::string_view has_schema;
 
+  /// Behind an insertion: has it return the number of its row, or nothing if it was left out.
+  std::string_view returning_number;
+  /// After it: the same, where that is cheaper; else empty.
+  std::string_view number_inserted;
+
   // The words of an agent: $1 is its number, $2 its words with spaces in between.
   std::string_view insert_words;
   std::string_view delete_words;

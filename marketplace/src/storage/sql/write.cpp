@@ -37,16 +37,21 @@ outcome<agent_record> transaction::create(const stored_agent& wanted,
   record.change = co_await next_change();
   const auto next = next_look(record.health, record.last_seen_at, record.ttl);
   std::string json = to_json_without_liveness(record);
-  const rows inserted = co_await execute(
+  std::string statement =
       "INSERT INTO agents (agent_id, urn, name_claim, name_key, base_url_key, status, health, "
       "last_seen_ms, ttl_s, next_look_ms, version, change_seq, updated_ms, owner, card_etag, json, "
       "card_text) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, "
-      "$17) ON CONFLICT DO NOTHING RETURNING seq",
-      record.profile.agent_id, record.urn, record.name_claim, wanted.name_key, wanted.base_url_key,
-      number_of(record.status), number_of(record.health), or_null(in_ms(record.last_seen_at)),
-      or_null(in_s(record.ttl)), or_null(in_ms(next)), record.profile.version, record.change,
-      in_ms(record.profile.last_updated_at), record.owner, record.card_etag, json,
-      record.card_text);
+      "$17) ON CONFLICT DO NOTHING";
+  statement += words_.returning_number;
+  rows inserted = co_await execute(
+      statement, record.profile.agent_id, record.urn, record.name_claim, wanted.name_key,
+      wanted.base_url_key, number_of(record.status), number_of(record.health),
+      or_null(in_ms(record.last_seen_at)), or_null(in_s(record.ttl)), or_null(in_ms(next)),
+      record.profile.version, record.change, in_ms(record.profile.last_updated_at), record.owner,
+      record.card_etag, json, record.card_text);
+  if (!words_.number_inserted.empty()) {
+    inserted = co_await execute(words_.number_inserted);
+  }
   if (inserted.empty()) {
     const agent_claims claims = claims_of(wanted);
     const std::string nobody;

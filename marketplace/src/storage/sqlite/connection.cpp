@@ -105,6 +105,10 @@ const sql::dialect dialect{
     begin,
     "",
     "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'",
+    // RETURNING makes a temporary table, and a statement journal: at its beginning FTS5 would write
+    // what it gathers for the transaction's end.
+    "",
+    "SELECT last_insert_rowid() WHERE changes() = 1",
     "INSERT INTO agent_words (rowid, words) VALUES ($1, $2)",
     "INSERT INTO agent_words (agent_words, rowid, words) VALUES ('delete', $1, $2)",
     "SELECT rowid FROM agent_words WHERE agent_words MATCH $?",
