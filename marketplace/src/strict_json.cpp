@@ -2,9 +2,11 @@
 // Copyright (c) 2026 the corolock developers
 
 #include <marketplace/strict_json.hpp>
+#include <marketplace/text.hpp>
 
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/error.hpp>
+#include <boost/json/parse.hpp>
 #include <boost/json/parse_options.hpp>
 #include <boost/json/value_stack.hpp>
 
@@ -144,6 +146,36 @@ result<json::value, text_error> parse_json(std::string_view text, std::size_t ma
     return error_of(error, consumed, text, parser.handler().twice);
   }
   return parser.handler().values.release();
+}
+
+std::string_view text_of_member(std::string_view object, std::string_view name) {
+  std::string_view key;
+  std::size_t depth = 0;
+  std::size_t value = 0;  // where it begins; 0: the next string is a name
+  for (std::size_t i = 0; i < object.size(); ++i) {
+    const char c = object[i];
+    if (c == '"') {
+      const std::size_t begin = i;
+      for (++i; object[i] != '"'; ++i) {
+        i += object[i] == '\\' ? 1 : 0;
+      }
+      if (depth == 1 && value == 0) {
+        key = object.substr(begin, i + 1 - begin);
+      }
+    } else if (c == '{' || c == '[') {
+      ++depth;
+    } else if (depth == 1 && c == ':') {
+      value = i + 1;
+    } else if (depth == 1 && (c == ',' || c == '}')) {
+      if (value != 0 && json::parse(key).get_string() == name) {
+        return trimmed(object.substr(value, i - value));
+      }
+      value = 0;
+    } else if (c == '}' || c == ']') {
+      --depth;
+    }
+  }
+  return {};
 }
 
 }  // namespace marketplace

@@ -41,6 +41,18 @@ TEST(StrictJson, WhatIsNoJsonIsAnErrorThatSaysWhere) {
   EXPECT_EQ(error_of("[1,]"), "is not JSON: syntax error at byte 4");
 }
 
+TEST(StrictJson, AMemberIsFoundAsItWasWritten) {
+  const std::string text =
+      R"( { "a,b" : "}" , "x": {"card": [1]}, "c\u0061rd" : { "n" : "\"}" , "m":[ {"card":2} ] } ,)"
+      R"("y": [":", {"card":3}], "z":12 } )";
+  EXPECT_EQ(text_of_member(text, "card"), R"({ "n" : "\"}" , "m":[ {"card":2} ] })");
+  EXPECT_EQ(text_of_member(text, "a,b"), R"("}")");
+  EXPECT_EQ(text_of_member(text, "z"), "12");
+  EXPECT_EQ(text_of_member(text, "y"), R"([":", {"card":3}])");
+  EXPECT_EQ(text_of_member(text, "n"), "");
+  EXPECT_EQ(text_of_member("{}", "n"), "");
+}
+
 TEST(Text, Utf8HasNoOverlongFormsNoSurrogatesAndNothingBeyondUnicode) {
   EXPECT_TRUE(is_utf8("a\u00e9\u20ac\U0001f512"));
   for (const char* bad :

@@ -39,7 +39,8 @@ struct fetched_card {
 struct card_fetcher_options {
   bool allow_http_and_loopback = false;  ///< --dev
   std::size_t fetches_at_once = 16;
-  std::chrono::milliseconds time_limit{5000};  ///< of a whole fetch, redirects and all
+  std::chrono::milliseconds time_limit{5000};    ///< of a whole fetch, redirects and all
+  std::chrono::milliseconds wait_limit{15'000};  ///< for a host's turn and a slot, each time
   unsigned redirects = 3;
 };
 
@@ -48,7 +49,8 @@ struct card_fetcher_options {
 bool is_public(const boost::asio::ip::address& address);
 
 /// Fetches cards. At most fetches_at_once at a time, and one per host and port: tasks that
-/// want more wait their turn, in order, and their wait counts towards no fetch's time limit.
+/// want more wait their turn, in order, for wait_limit at most, and their wait counts towards no
+/// fetch's time limit.
 ///
 /// A name is resolved once, every address it has must be public, and the connection goes to that
 /// address: a name that resolves differently a moment later changes nothing. Each redirect is
@@ -65,12 +67,13 @@ class card_fetcher {
 
   /// The card at `url`. With `etag`, only if it is another by now.
   /// Errors, as a sentence: refused address, no answer in time, too large, status, not a card.
+  /// Throws system_error(corolock::errc::timed_out) if its turn did not come.
   /// Cancellation: total.
   boost::asio::awaitable<boost::system::result<fetched_card, text_error>> fetch(
       std::string url, std::string etag = {});
 
   /// The card of the agent at `base_url`: {base_url}/.well-known/agent-card.json, else its
-  /// origin's, else agent.json. The error is that of the first.
+  /// origin's, else agent.json at both. The error is that of the first.
   boost::asio::awaitable<boost::system::result<fetched_card, text_error>> discover(
       std::string base_url);
 

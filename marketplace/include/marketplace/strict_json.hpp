@@ -20,4 +20,8 @@ namespace marketplace {
 boost::system::result<boost::json::value, text_error> parse_json(std::string_view text,
                                                                  std::size_t max_depth = 32);
 
+/// The text of a member's value as it stands in `object`, or empty if there is none of that name.
+/// Precondition: parse_json(object) is an object. O(object).
+std::string_view text_of_member(std::string_view object, std::string_view name);
+
 }  // namespace marketplace

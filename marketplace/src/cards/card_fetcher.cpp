@@ -202,8 +202,9 @@ awaitable<card_fetcher::answer> card_fetcher::fetch(std::string url, std::string
   for (;;) {
     // The host first: those that wait for one slow host must not hold the slots of all others.
     // No task waits for a host while it has another.
-    auto host = co_await corolock::async_lock(hosts_, at.key(), use_awaitable);
-    auto slot = co_await corolock::async_acquire(slots_, 1, use_awaitable);
+    auto host =
+        co_await corolock::async_lock_for(hosts_, at.key(), options_.wait_limit, use_awaitable);
+    auto slot = co_await corolock::async_acquire_for(slots_, 1, options_.wait_limit, use_awaitable);
     at.deadline = clock::now() + *left;
     at.next.reset();
     answer found = co_await fetch_once(at, etag);
@@ -235,6 +236,9 @@ awaitable<card_fetcher::answer> card_fetcher::discover(std::string base_url) {
     places.push_back(origin + "/.well-known/agent-card.json");
   }
   places.push_back(base_url + "/.well-known/agent.json");
+  if (origin != base_url) {
+    places.push_back(origin + "/.well-known/agent.json");
+  }
   std::optional<text_error> first;
   for (const std::string& place : places) {
     answer found = co_await fetch(place);

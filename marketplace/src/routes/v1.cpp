@@ -73,7 +73,7 @@ std::string json_of(const registered& what) {
 
 // The version that If-Match names. Throws 412 if it names another one than the agent's.
 std::int64_t matched_version(const request& r, const agent_record& record) {
-  if (!has_etag(r.header("if-match"), etag_of(record), false)) {
+  if (!has_etag(r.header_list("if-match"), etag_of(record), false)) {
     throw problem(412, "PRECONDITION_FAILED",
                   "the agent is at " + etag_of(record) + " by now; read it again")
         .with_header("ETag", etag_of(record));
@@ -86,7 +86,7 @@ awaitable<response> get_agent(service& s, request& r) {
   require_accepts(r, "application/json");
   const agent_record record = co_await s.agents.find(r.parameters[0]);
   const std::string etag = etag_of(record);
-  if (has_etag(r.header("if-none-match"), etag, true)) {
+  if (has_etag(r.header_list("if-none-match"), etag, true)) {
     response unchanged(304, "", "");
     unchanged.with("ETag", etag);
     co_return unchanged;
@@ -308,7 +308,7 @@ awaitable<response> get_card(service& s, request& r) {
     throw problem::not_found("agent " + record.profile.agent_id + " has no card");
   }
   const std::string etag = "\"" + sha256_hex(record.card_text).substr(0, 32) + "\"";
-  if (has_etag(r.header("if-none-match"), etag, true)) {
+  if (has_etag(r.header_list("if-none-match"), etag, true)) {
     response unchanged(304, "", "");
     unchanged.with("ETag", etag);
     co_return unchanged;

@@ -222,7 +222,9 @@ void check_card_url(const std::optional<std::string>& url, reader& in) {
   }
 }
 
-void read_card(const json::object& object, reader& in, registration& result) {
+// Kept as it was sent: signatures of a card are over its bytes.
+void read_card(const json::object& object, std::string_view body, reader& in,
+               registration& result) {
   const json::value* card = object.if_contains("card");
   if (card == nullptr) {
     return;
@@ -231,7 +233,7 @@ void read_card(const json::object& object, reader& in, registration& result) {
     in.add("card", "type", std::string("must be an object, not ") + type_of(*card));
     return;
   }
-  result.card_text = json::serialize(*card);
+  result.card_text = text_of_member(body, "card");
   if (result.card_text->size() > max_card_bytes) {
     in.add("card", "length", "is longer than 256 KiB");
   }
@@ -339,7 +341,7 @@ registration parse_v1_registration(std::string_view body) {
   result.card_url = in.text("card_url");
   check_card_url(result.card_url, in);
   result.fetch_card = in.flag("fetch_card");
-  read_card(object, in, result);
+  read_card(object, body, in, result);
   check_sources(result, in);
   if (!result.card_text && !result.card_url) {
     for (const char* name : {"agent_name", "base_url", "description"}) {
@@ -364,7 +366,7 @@ registration parse_card_request(std::string_view body) {
   check_url(result.base_url, "base_url", in);
   result.card_url = in.text("card_url");
   check_card_url(result.card_url, in);
-  read_card(object, in, result);
+  read_card(object, body, in, result);
   result.fetch_card = result.base_url && !result.card_text && !result.card_url;
   if (object.empty()) {
     in.add("card", "missing", "is missing; or give card_url or base_url");

@@ -78,6 +78,19 @@ problem no_card(const std::string& where, const text_error& error) {
   return problem::invalid(std::move(errors));
 }
 
+// Throws 503 if so many wait for the card's host that the turn did not come.
+asio::awaitable<boost::system::result<fetched_card, text_error>> in_its_turn(
+    asio::awaitable<boost::system::result<fetched_card, text_error>> fetch) {
+  try {
+    co_return co_await std::move(fetch);
+  } catch (const boost::system::system_error& error) {
+    if (error.code() != corolock::errc::timed_out) {
+      throw;
+    }
+  }
+  throw problem::unavailable("many wait for the host of this card; try again");
+}
+
 // The rest of the coroutine goes on when the client goes away: what is written is written.
 auto uninterrupted() {
   return asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
@@ -330,13 +343,13 @@ asio::awaitable<std::optional<fetched_card>> registry::card_of(const registratio
     result->text = *wanted.card_text;
     result->card = *std::move(parsed);
   } else if (wanted.card_url) {
-    auto fetched = co_await cards_.fetch(*wanted.card_url);
+    auto fetched = co_await in_its_turn(cards_.fetch(*wanted.card_url));
     if (!fetched) {
       throw no_card(*wanted.card_url, fetched.error());
     }
     result = *std::move(fetched);
   } else if (wanted.fetch_card) {
-    auto fetched = co_await cards_.discover(*wanted.base_url);
+    auto fetched = co_await in_its_turn(cards_.discover(*wanted.base_url));
     if (!fetched) {
       throw no_card(*wanted.base_url, fetched.error());
     }
