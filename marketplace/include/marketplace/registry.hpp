@@ -97,7 +97,9 @@ class registry {
   boost::asio::awaitable<guard> claim(std::vector<std::string> keys);
   boost::asio::awaitable<void> require_free(agent_claims claims, std::string except);
   boost::asio::awaitable<std::optional<fetched_card>> card_of(const registration& wanted);
-  boost::asio::awaitable<std::string> free_urn(const agent_record& record);
+  // By its name; or, if that is taken, with the end of its id.
+  enum class urn_form : std::uint8_t { name, name_and_id };
+  [[nodiscard]] std::string urn_of(const agent_record& record, urn_form form) const;
   void take_card(agent_record& record, fetched_card card) const;
   agent_record record_of(const registration& wanted, std::optional<fetched_card> card) const;
   [[nodiscard]] change_context context_of(const caller& who) const;

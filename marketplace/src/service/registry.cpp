@@ -153,7 +153,7 @@ asio::awaitable<registered> registry::register_agent(registration wanted, caller
   }
   registered result;
   result.record = record_of(wanted, std::move(card));
-  result.record.urn = co_await free_urn(result.record);
+  result.record.urn = urn_of(result.record, urn_form::name);
   std::vector<std::string> names{"2 urn " + result.record.urn};
   if (!result.record.name_claim.empty()) {
     names.push_back("2 agent_name " + result.record.name_claim);
@@ -162,7 +162,13 @@ asio::awaitable<registered> registry::register_agent(registration wanted, caller
   agent_claims names_wanted;  // the others are claimed since they were found to be free
   names_wanted.name_claim = result.record.name_claim;
   names_wanted.urn = result.record.urn;
-  co_await require_free(std::move(names_wanted), {});
+  const auto taken = valued(co_await agents_.why_not_claim(std::move(names_wanted)));
+  if (taken && taken->field() != "urn") {
+    throw problem_of(*taken);
+  }
+  if (taken) {  // the last that is looked at: the name is free
+    result.record.urn = urn_of(result.record, urn_form::name_and_id);
+  }
 
   result.owner_token = new_token("mo_");
   result.record.owner = sha256_hex(result.owner_token);
@@ -366,25 +372,23 @@ asio::awaitable<std::optional<fetched_card>> registry::card_of(const registratio
   co_return result;
 }
 
-// The urn that nobody has: with the agent's id at its end if its name alone is taken.
-asio::awaitable<std::string> registry::free_urn(const agent_record& record) {
+std::string registry::urn_of(const agent_record& record, urn_form form) const {
   std::string publisher = publisher_of(record.card.provider_url);
   if (publisher.empty()) {
     publisher =
         options_.publisher.empty() ? publisher_of(record.profile.base_url) : options_.publisher;
   }
   const std::string slug = slug_of(record.profile.agent_name);
-  const std::string stem = "urn:air:" + publisher + ":agents:";
   const std::string& id = record.profile.agent_id;
-  agent_claims claims;
-  claims.urn = stem + slug;
-  if (!slug.empty()) {
-    const bool is_free = !valued(co_await agents_.why_not_claim(claims, {})).has_value();
-    if (is_free && !claims_.is_locked("2 urn " + claims.urn)) {
-      co_return claims.urn;
-    }
+  std::string urn = "urn:air:" + publisher + ":agents:";
+  if (slug.empty()) {
+    urn += id;
+  } else if (form == urn_form::name) {
+    urn += slug;
+  } else {
+    urn += slug + "-" + id.substr(id.size() - 12);
   }
-  co_return stem + (slug.empty() ? id : slug + "-" + id.substr(id.size() - 12));
+  return urn;
 }
 
 void registry::take_card(agent_record& record, fetched_card card) const {

@@ -12,6 +12,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <stdexcept>
 
 namespace marketplace {
@@ -40,7 +41,13 @@ constexpr std::string_view alphabet =
 
 std::string sha256_hex(std::string_view data) {
   std::string digest(SHA256_DIGEST_LENGTH, '\0');
-  SHA256(bytes_of(data), data.size(), reinterpret_cast<unsigned char*>(digest.data()));
+  // Fetched once: to look an algorithm up costs more than a short text's digest.
+  static const std::unique_ptr<EVP_MD, void (*)(EVP_MD*)> algorithm(
+      EVP_MD_fetch(nullptr, "SHA256", nullptr), &EVP_MD_free);
+  if (EVP_Digest(data.data(), data.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr,
+                 algorithm.get(), nullptr) != 1) {
+    throw std::runtime_error("SHA-256 failed");
+  }
   return hex(digest);
 }
 

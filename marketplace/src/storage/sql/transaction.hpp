@@ -10,6 +10,8 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,8 +21,8 @@ namespace marketplace::sql {
 template <class T>
 using outcome = boost::asio::awaitable<repository_result<T>>;
 
-/// A transaction that has begun, or a connection to read from. All functions throw sql::error; one
-/// that writes and returns an error has to be rolled back.
+/// A transaction that has begun, or a savepoint in it, or a connection to read from. All functions
+/// throw sql::error; one that writes and returns an error has to be rolled back.
 class transaction {
  public:
   transaction(connection& database, const dialect& words) : database_(database), words_(words) {}
@@ -43,6 +45,9 @@ class transaction {
   outcome<bool> create_key(const api_key& key);
   outcome<bool> revoke_key(const std::string& id, timestamp now);
   outcome<bool> write_probe();
+
+  /// Writes what is gathered until the end. To be called once, before the commit.
+  boost::asio::awaitable<void> finish();
 
   // ----- reading
 
@@ -83,11 +88,14 @@ class transaction {
                         const agent_record& record, std::string before, std::string after);
   awaitable<void> insert_found_by(const stored_agent& agent, std::int64_t sequence);
   awaitable<void> delete_found_by(const stored_agent& agent, std::int64_t sequence);
-  awaitable<void> count_tags(const stored_agent& agent, std::int64_t difference);
+  void count_tags(const stored_agent& agent, std::int64_t difference);
 
   connection& database_;
   const dialect& words_;
   bool has_changes_ = false;
+  std::int64_t last_change_ = 0;  // 0: not looked up yet
+  // How many more agents have a tag; in the order of the tags, as everybody else writes them.
+  std::map<std::string, std::int64_t> tags_;
 };
 
 }  // namespace marketplace::sql

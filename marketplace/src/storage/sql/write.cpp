@@ -67,7 +67,7 @@ outcome<agent_record> transaction::create(const stored_agent& wanted,
     co_return reply_conflict(*context.reply);
   }
   co_await insert_found_by(wanted, record.sequence);
-  co_await count_tags(wanted, 1);
+  count_tags(wanted, 1);
   co_await record_change(record, change_kind::registered, context.at);
   const std::string action = "register";
   std::string after =
@@ -111,9 +111,9 @@ outcome<agent_record> transaction::replace(const stored_agent& wanted,
       record.card_text);
   const auto stored_before = prepared(*before);
   co_await delete_found_by(*stored_before, record.sequence);
-  co_await count_tags(*stored_before, -1);
+  count_tags(*stored_before, -1);
   co_await insert_found_by(after, record.sequence);
-  co_await count_tags(after, 1);
+  count_tags(after, 1);
   co_await record_change(record, change_kind::updated, context.at);
   std::string json_before = to_json(*before);
   std::string json_after = to_json(record);
@@ -143,7 +143,7 @@ outcome<agent_record> transaction::remove(const std::string& agent_id,
       record.sequence, in_ms(context.at), record.profile.version, record.change,
       to_json_without_liveness(record));
   const auto stored_before = prepared(*before);
-  co_await count_tags(*stored_before, -1);
+  count_tags(*stored_before, -1);
   co_await record_change(record, change_kind::deleted, context.at);
   const std::string action = "delete";
   std::string json_before = to_json(*before);
@@ -306,8 +306,11 @@ boost::asio::awaitable<bool> transaction::take_reply(const change_context& conte
 // Writing transactions take turns, so that nobody else takes this number, and one that is rolled
 // back gives its number back: no gaps.
 boost::asio::awaitable<std::int64_t> transaction::next_change() {
-  const rows last = co_await execute("SELECT coalesce(max(change_seq), 0) FROM changes");
-  co_return last[0].integer(0) + 1;
+  if (last_change_ == 0) {
+    const rows last = co_await execute("SELECT coalesce(max(change_seq), 0) FROM changes");
+    last_change_ = last[0].integer(0);
+  }
+  co_return ++last_change_;
 }
 
 boost::asio::awaitable<void> transaction::record_change(const agent_record& record,
@@ -350,14 +353,21 @@ boost::asio::awaitable<void> transaction::delete_found_by(const stored_agent& ag
   co_await execute(words_.delete_words, sequence, std::move(words));
 }
 
-boost::asio::awaitable<void> transaction::count_tags(const stored_agent& agent,
-                                                     std::int64_t difference) {
+void transaction::count_tags(const stored_agent& agent, std::int64_t difference) {
   for (const agent_term& term : agent.terms) {
     if (term.kind == term_kind::tag) {
+      tags_[term.text] += difference;
+    }
+  }
+}
+
+boost::asio::awaitable<void> transaction::finish() {
+  for (const auto& [tag, difference] : tags_) {
+    if (difference != 0) {
       co_await execute(
           "INSERT INTO tag_counts (tag, agents) VALUES ($1, $2) "
           "ON CONFLICT (tag) DO UPDATE SET agents = tag_counts.agents + excluded.agents",
-          term.text, difference);
+          tag, difference);
     }
   }
 }

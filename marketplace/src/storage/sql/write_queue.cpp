@@ -125,9 +125,8 @@ awaitable<void> write_queue::begin() {
 
 // Returns nothing if one of them is to be taken back, with which all the others would go.
 awaitable<std::optional<bool>> write_queue::run_together(batch& jobs) {
-  bool has_changes = false;
+  transaction in(*database_, words_);
   for (const auto& job : jobs) {
-    transaction in(*database_, words_);
     bool keep = false;
     try {
       keep = co_await job->run(in);
@@ -141,9 +140,9 @@ awaitable<std::optional<bool>> write_queue::run_together(batch& jobs) {
     if (!keep) {
       co_return std::nullopt;
     }
-    has_changes = has_changes || in.has_changes();
   }
-  co_return has_changes;
+  co_await in.finish();
+  co_return in.has_changes();
 }
 
 awaitable<bool> write_queue::run_apart(batch& jobs) {
@@ -162,6 +161,9 @@ awaitable<void> write_queue::run_in_a_savepoint(write_job& job, transaction& in)
   std::optional<std::string> failure;
   try {
     keep = co_await job.run(in);
+    if (keep) {
+      co_await in.finish();
+    }
   } catch (const error& e) {
     if (e.left() != error::what_is_left::transaction || e.may_succeed_again()) {
       throw;  // that is the end of the others, too
