@@ -361,6 +361,8 @@ function route() {
 addEventListener("hashchange", route);
 route();
 
+const sleep = (ms) => new Promise((resume) => { setTimeout(resume, ms); });
+
 // Live: the feed of changes, by long poll. After an error it waits, longer each time.
 async function follow() {
   let since = null;
@@ -384,8 +386,9 @@ async function follow() {
       if (current && changes.some((change) => change.agent_id === current.agent_id && change.kind !== "health")) {
         await showAgent(current.agent_id);
       }
+      await sleep(1000);  // a registry at work changes all the time: once a second is live enough
     } catch {
-      await new Promise((resume) => { setTimeout(resume, pause); });
+      await sleep(pause);
       pause = Math.min(pause * 2, 30000);
     }
   }

@@ -4,6 +4,7 @@
 // Any bytes on a connection: what the service makes of them before it asks its storage. Nothing of
 // it may crash, and what is refused is refused with a problem.
 
+#include <marketplace/http/forwarded.hpp>
 #include <marketplace/http/parser.hpp>
 #include <marketplace/http/router.hpp>
 #include <marketplace/registration.hpp>
@@ -37,6 +38,8 @@ void read(http::request& r) {
   parameters(r, "tag");
   number_parameter(r, "limit", 50, 1, 100);
   require_accepts(r, "application/json");
+  http::x_forwarded_for(r.header_list("x-forwarded-for"));
+  http::forwarded_for(r.header_list("forwarded"));
   if (r.method == "POST") {
     require_json(r);
     parse_v1_registration(r.body);
