@@ -351,14 +351,15 @@ TEST_F(CardFetcherTest, WhoWaitsTooLongForAHostGivesUpItsPlaceInTheQueue) {
   while (being_served == 0) {
     context.run_one();
   }
-  asio::co_spawn(context, fetcher.fetch(url("/")), [&](const std::exception_ptr& error, fetched) {
-    try {
-      std::rethrow_exception(error);
-    } catch (const boost::system::system_error& e) {
-      why = e.code();
-    }
-    go_on.set();
-  });
+  asio::co_spawn(context, fetcher.fetch(url("/")),
+                 [&](const std::exception_ptr& error, const fetched&) {
+                   try {
+                     std::rethrow_exception(error);
+                   } catch (const boost::system::system_error& e) {
+                     why = e.code();
+                   }
+                   go_on.set();
+                 });
   context.run();
   EXPECT_EQ(why, corolock::errc::timed_out);
   EXPECT_EQ(asked.size(), 1U);

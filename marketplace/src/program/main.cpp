@@ -167,7 +167,8 @@ int run(int argc, char** argv) {
       a.with.listen = endpoint_of(a.listen);
       if (!a.admin_key_file.empty()) {
         a.with.admin_key = first_line_of(a.admin_key_file);
-      } else if (const char* key = std::getenv("MARKETPLACE_ADMIN_KEY")) {
+      } else if (const char* key = std::getenv(  // NOLINT(concurrency-mt-unsafe): no other threads
+                     "MARKETPLACE_ADMIN_KEY")) {
         a.with.admin_key = key;
       }
     }

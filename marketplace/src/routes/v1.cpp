@@ -130,7 +130,7 @@ response replayed(const stored_reply& reply) {
 std::string header_lines(const response& from) {
   std::string lines;
   for (const auto& [name, value] : from.headers) {
-    lines += name + ": " + value + "\n";
+    lines.append(name).append(": ").append(value).append("\n");
   }
   return lines;
 }

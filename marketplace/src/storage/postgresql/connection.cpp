@@ -143,10 +143,10 @@ awaitable<void> connection::negotiate(clock::time_point limit) {
   watch(executor);
 }
 
-void connection::watch(boost::asio::any_io_executor executor) {
+void connection::watch(const boost::asio::any_io_executor& executor) {
   const int socket = dup(PQsocket(server_.get()));
   require(socket >= 0);
-  socket_.emplace(std::move(executor), socket);
+  socket_.emplace(executor, socket);
 }
 
 awaitable<sql::rows> connection::execute(std::string_view statement, sql::values parameters) {

@@ -53,7 +53,7 @@ class connection final : public sql::connection {
   boost::asio::awaitable<result> answer();
   boost::asio::awaitable<void> ready(descriptor::wait_type what,
                                      std::optional<clock::time_point> limit);
-  void watch(boost::asio::any_io_executor executor);
+  void watch(const boost::asio::any_io_executor& executor);
   void require(bool done);
   void require_success(const PGresult* answer);
   [[nodiscard]] sql::error lost(std::string why = {});
