@@ -4,6 +4,8 @@
 // The rules, on the catalog in memory and without a network.
 
 #include <corolock/asio/lock.hpp>
+#include <corolock/asio/wait.hpp>
+#include <corolock/async_event.hpp>
 #include <marketplace/http/problem.hpp>
 #include <marketplace/in_memory_catalog.hpp>
 #include <marketplace/registry.hpp>
@@ -334,6 +336,45 @@ TEST_F(RegistryTest, WhoeverIsCancelledWhileWaitingLeavesNothingBehind) {
                                     owner(first->owner_token)))
                 .status(),
             200U);
+}
+
+// A storage whose writes the test can hold.
+class held_catalog : public in_memory_catalog {
+ public:
+  corolock::async_event begun;
+  corolock::async_event go_on;
+
+  result<agent_record> create(agent_record record, change_context context) override {
+    begun.set();
+    co_await corolock::async_wait(go_on, use_awaitable);
+    co_return co_await in_memory_catalog::create(std::move(record), std::move(context));
+  }
+};
+
+// The Python service freed its lock while the write of a cancelled caller went on, and the next
+// caller failed.
+TEST_F(RegistryTest, WhoeverIsCancelledWhileWritingKeepsItsKeysUntilItIsWritten) {
+  held_catalog slow;
+  registry held(slow, cards, registry_options(), [this] { return time; });
+  asio::cancellation_signal cancel;
+  bool is_over = false;
+  asio::co_spawn(
+      context, held.register_agent(wish("https://a.example.com", "n"), anonymous()),
+      asio::bind_cancellation_slot(
+          cancel.slot(), [&](const std::exception_ptr&, const registered&) { is_over = true; }));
+  while (!slow.begun.is_set()) {
+    context.run_one();
+  }
+  cancel.emit(asio::cancellation_type::terminal);
+  context.poll();
+  EXPECT_FALSE(is_over);
+  EXPECT_EQ(held.claims().size(), 4U) << "its id, base_url, name and urn";
+  slow.go_on.set();
+  context.run();
+  context.restart();
+  EXPECT_TRUE(is_over);
+  EXPECT_EQ(held.claims().size(), 0U);
+  EXPECT_EQ(run(held.find("urn:air:a.example.com:agents:n")).status(), 200U);
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ namespace marketplace {
 
 /// A catalog in memory. Nothing in it suspends, and a std::mutex makes each call one step, so that
 /// none can be cancelled. O(log agents), but search() and count(): O(agents that they pass over).
-class in_memory_catalog final : public catalog {
+class in_memory_catalog : public catalog {
  public:
   in_memory_catalog();
   ~in_memory_catalog() override;
