@@ -261,6 +261,37 @@ TEST_F(RegistryTest, TwoAgentsOfOneNameOnOneHostHaveDifferentUrns) {
   EXPECT_TRUE(second->record.urn.starts_with(first->record.urn + "-"));
 }
 
+TEST_F(RegistryTest, NamesCanBeUniqueWithinTheKeyThatRegisteredThem) {
+  registry_options rules;
+  rules.unique_names = registry_options::name_rule::owner;
+  registry scoped(storage, cards, rules, [this] { return time; });
+  const auto key = [](const std::string& id) {
+    caller who = anonymous();
+    who.is = role::publisher;
+    who.identity = "key " + id;
+    return who;
+  };
+  const auto of = [&](const char* url, const char* name, const caller& who) {
+    return run(scoped.register_agent(wish(url, name), who));
+  };
+  auto first = of("https://a.example.com", "Same", key("1"));
+  EXPECT_EQ(first.status(), 200U);
+  auto refused = of("https://b.example.com", "same", key("1"));
+  ASSERT_EQ(refused.status(), 409U);
+  EXPECT_EQ(refused.refused->holder()->field, "agent_name");
+  EXPECT_EQ(of("https://b.example.com", "same", key("2")).status(), 200U);
+  EXPECT_EQ(of("https://c.example.com", "same", anonymous()).status(), 200U);
+  EXPECT_EQ(of("https://d.example.com", "same", anonymous()).status(), 200U);
+
+  // A change by the owner's token stays within the key, too.
+  auto other = of("https://e.example.com", "Other", key("1"));
+  ASSERT_EQ(other.status(), 200U);
+  const std::string id = other->record.profile.agent_id;
+  auto renamed = run(
+      scoped.update_agent(id, wish("https://e.example.com", "SAME"), 1, owner(other->owner_token)));
+  EXPECT_EQ(renamed.status(), 409U);
+}
+
 TEST_F(RegistryTest, ACardSaysWhatTheWishDoesNot) {
   registration wanted;
   wanted.card_text =

@@ -24,7 +24,7 @@
 namespace marketplace {
 
 struct registry_options {
-  enum class name_rule { global, off };
+  enum class name_rule { global, owner, off };
   name_rule unique_names = name_rule::global;
   bool strict_cards = false;  ///< refuse a card that does not conform
   std::string publisher;      ///< of the urns of agents whose card names no provider; may be empty
@@ -101,7 +101,8 @@ class registry {
   enum class urn_form : std::uint8_t { name, name_and_id };
   [[nodiscard]] std::string urn_of(const agent_record& record, urn_form form) const;
   void take_card(agent_record& record, fetched_card card) const;
-  agent_record record_of(const registration& wanted, std::optional<fetched_card> card) const;
+  agent_record record_of(const registration& wanted, std::optional<fetched_card> card,
+                         std::string_view names_of) const;
   [[nodiscard]] change_context context_of(const caller& who) const;
 
   catalog& agents_;

@@ -87,10 +87,13 @@ CLI::App* add_serve(CLI::App& app, arguments& a) {
       "--admin-key-file", a.admin_key_file,
       "Its first line is a key with an admin's rights (or set MARKETPLACE_ADMIN_KEY)");
   serve
-      ->add_option("--unique-names", a.with.rules.unique_names,
-                   "Whether two agents may have one name (global: no; off: yes)")
+      ->add_option(
+          "--unique-names", a.with.rules.unique_names,
+          "Whether two agents may have one name (global: no; off: yes; owner: unless one API "
+          "key registered both)")
       ->transform(CLI::CheckedTransformer(std::map<std::string, registry_options::name_rule>{
           {"global", registry_options::name_rule::global},
+          {"owner", registry_options::name_rule::owner},
           {"off", registry_options::name_rule::off}}));
   serve->add_flag("--strict-cards", a.with.rules.strict_cards,
                   "Refuse agents whose card breaks its standard, instead of listing what is wrong");

@@ -91,6 +91,14 @@ asio::awaitable<boost::system::result<fetched_card, text_error>> in_its_turn(
   throw problem::unavailable("many wait for the host of this card; try again");
 }
 
+// Between an API key and a name, in what is claimed for the name within the key.
+constexpr char end_of_key = '\n';
+
+// The API key that asks; empty for everybody else.
+std::string_view key_of(const caller& who) {
+  return who.is == role::anonymous ? std::string_view() : std::string_view(who.identity);
+}
+
 // The rest of the coroutine goes on when the client goes away: what is written is written.
 auto uninterrupted() {
   return asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
@@ -142,7 +150,7 @@ asio::awaitable<registered> registry::register_agent(registration wanted, caller
       registered there;
       there.record = valued(co_await agents_.find(refusal->holder()));
       if (are_equal(there.record.owner, who.token_sha256) && !there.record.deleted_at &&
-          is_same_wish(there.record, record_of(wanted, std::nullopt))) {
+          is_same_wish(there.record, record_of(wanted, std::nullopt, {}))) {
         co_return there;
       }
     }
@@ -152,7 +160,7 @@ asio::awaitable<registered> registry::register_agent(registration wanted, caller
     card = co_await card_of(wanted);
   }
   registered result;
-  result.record = record_of(wanted, std::move(card));
+  result.record = record_of(wanted, std::move(card), key_of(who));
   result.record.urn = urn_of(result.record, urn_form::name);
   std::vector<std::string> names{"2 urn " + result.record.urn};
   if (!result.record.name_claim.empty()) {
@@ -214,7 +222,10 @@ asio::awaitable<agent_record> registry::update_agent(std::string agent_id, regis
     card = co_await card_of(wanted);
   }
   const bool has_new_card = card.has_value();
-  agent_record after = record_of(wanted, std::move(card));
+  const std::size_t end = before.name_claim.find(end_of_key);
+  agent_record after = record_of(
+      wanted, std::move(card),
+      end == std::string::npos ? key_of(who) : std::string_view(before.name_claim).substr(0, end));
   after.urn = before.urn;
   after.owner = before.owner;
   after.profile.version = version;
@@ -399,8 +410,8 @@ void registry::take_card(agent_record& record, fetched_card card) const {
   record.is_split_host = is_split_host(record.card, record.profile.base_url);
 }
 
-agent_record registry::record_of(const registration& wanted,
-                                 std::optional<fetched_card> card) const {
+agent_record registry::record_of(const registration& wanted, std::optional<fetched_card> card,
+                                 std::string_view names_of) const {
   agent_record record;
   std::vector<http::field_error> errors;
   agent_profile& profile = record.profile;
@@ -419,8 +430,12 @@ agent_record registry::record_of(const registration& wanted,
   if (!errors.empty()) {
     throw problem::invalid(std::move(errors));
   }
+  const std::string name = name_key(profile.agent_name);
   if (options_.unique_names == registry_options::name_rule::global) {
-    record.name_claim = name_key(profile.agent_name);
+    record.name_claim = name;
+  } else if (options_.unique_names == registry_options::name_rule::owner && !name.empty() &&
+             !names_of.empty()) {
+    record.name_claim = std::string(names_of) + end_of_key + name;
   }
   if (card) {
     take_card(record, *std::move(card));
