@@ -11,12 +11,12 @@ set(COROLOCK_TEST_PREFIX "" CACHE STRING "What the name of every test begins wit
 # One executable of all FOLDER/*.test.cpp and FOLDER/*.explore.cpp, each of its cases a test of
 # ctest; nothing at all while the folder has none. ASIO: the tests include Boost.Asio, precompiled.
 # SLOW_TIMEOUT: the suite Slow has this limit, and the label `slow` instead, by which `./dev test`
-# leaves it out.
+# leaves it out. WITH: the executable is one test, an argument of this script and its own arguments.
 #
 #   corolock_add_tests(NAME FOLDER folder [ASIO] [LIBRARIES lib...] [LABELS label...] [TIMEOUT s]
-#                      [SLOW_TIMEOUT s])
+#                      [SLOW_TIMEOUT s] [WITH script argument...])
 function(corolock_add_tests NAME)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "ASIO" "FOLDER;TIMEOUT;SLOW_TIMEOUT" "LIBRARIES;LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "ASIO" "FOLDER;TIMEOUT;SLOW_TIMEOUT" "LIBRARIES;LABELS;WITH")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_FOLDER)
     message(FATAL_ERROR "corolock_add_tests(${NAME}): bad arguments: ${arg_UNPARSED_ARGUMENTS}")
   endif()
@@ -39,6 +39,11 @@ function(corolock_add_tests NAME)
   set_target_properties(${NAME} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests/bin")
   set_property(GLOBAL APPEND PROPERTY COROLOCK_TEST_EXECUTABLES ${NAME})
+  if(arg_WITH)
+    corolock_add_script_test(${NAME} LABELS ${arg_LABELS} TIMEOUT ${arg_TIMEOUT}
+      COMMAND ${arg_WITH} $<TARGET_FILE:${NAME}>)
+    return()
+  endif()
   set(discovery
     TEST_PREFIX "${COROLOCK_TEST_PREFIX}"
     DISCOVERY_MODE PRE_TEST

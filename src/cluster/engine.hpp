@@ -22,6 +22,7 @@ enum class verdict { yes, no, unknown };
 // for.
 struct acquired {
   error_code why;
+  std::string text;  // the same in words
   std::shared_ptr<remote_grant> grant;
 };
 

@@ -105,6 +105,11 @@ std::string session_core::problem() const {
   return problem_;
 }
 
+void session_core::set_problem(const std::string& text) {
+  const std::lock_guard hold(mutex_);
+  problem_ = text;
+}
+
 bool session_core::is_lost() const noexcept {
   return multi_threaded::load(is_lost_, std::memory_order_acquire);
 }
@@ -213,10 +218,7 @@ void session_core::end(cluster_errc why, const std::string& text) {
     return;
   }
   ended_ = why;
-  {
-    const std::lock_guard hold(mutex_);
-    problem_ = text;
-  }
+  set_problem(text);
   multi_threaded::store(is_lost_, true, std::memory_order_release);
   run_timer_->cancel();
   watch_timer_->cancel();
@@ -289,6 +291,9 @@ awaitable<std::tuple<error_code, std::shared_ptr<guard_state>>> session_core::lo
     lock->current.reset();
     acquired got = co_await engine_->acquire(lock->name, how != patience::none, *a);
     if (!got.grant) {
+      if (!got.text.empty()) {
+        set_problem(got.text);
+      }
       result none(a->ended() ? a->why() : got.why, nullptr);
       co_return none;
     }

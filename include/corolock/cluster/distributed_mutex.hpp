@@ -159,14 +159,17 @@ class distributed_mutex {
   std::shared_ptr<cluster::detail::named_lock> name_;
 };
 
+/// distributed_mutex::async_lock().
 template <class Token>
 auto async_lock(const distributed_mutex& m, Token&& token) {
   return m.async_lock(std::forward<Token>(token));
 }
+/// distributed_mutex::async_try_lock().
 template <class Token>
 auto async_try_lock(const distributed_mutex& m, Token&& token) {
   return m.async_try_lock(std::forward<Token>(token));
 }
+/// distributed_mutex::async_lock_for().
 template <class Rep, class Period, class Token>
 auto async_lock_for(const distributed_mutex& m, std::chrono::duration<Rep, Period> limit,
                     Token&& token) {

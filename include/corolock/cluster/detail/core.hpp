@@ -193,6 +193,7 @@ class session_core : public std::enable_shared_from_this<session_core> {
   std::shared_ptr<guard_state> guard_of(std::shared_ptr<session_handle> handle,
                                         std::shared_ptr<named_lock> lock, local_mutex_guard gate);
   void end(cluster_errc why, const std::string& text);
+  void set_problem(const std::string& text);
   void set_deadline(time_source::time_point sent);
   boost::asio::awaitable<void> shut();
 
