@@ -7,7 +7,7 @@
 //   async_connect(executor, url, options, token)   void(std::exception_ptr, session)
 //
 //   memory:                                        a server within this process, for tests
-//   etcd://[user:password@]host:port[,host:port]   etcd v3, over its JSON gateway; etcds:// with TLS
+//   etcd://[user:password@]host:port[,host:port]   etcd v3's JSON gateway; etcds:// with TLS
 //   postgresql://[user:password@]host:port/db      anything that libpq takes
 //
 // A session that is lost stays lost: all its locks are gone, and its waits end with

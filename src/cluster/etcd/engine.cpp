@@ -361,8 +361,8 @@ class etcd_engine final : public engine {
         if (doubtful_.contains(grant.place)) {
           abandon(key, grant.place);
         }
-        // Only we delete our keys while the lease lasts: if it is gone at the second time of asking,
-        // it went at the first.
+        // Only we delete our keys while the lease lasts: if it is gone at the second time of
+        // asking, it went at the first.
         co_return is_true(said.body, "succeeded") || is_repeated ? release_result::released
                                                                  : release_result::already_lost;
       }

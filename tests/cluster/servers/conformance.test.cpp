@@ -37,6 +37,14 @@ class Conformance : public testing::Test {
   using guard =
       std::conditional_t<Engine::is_remote, corolock::distributed_guard, corolock::mutex_guard>;
 
+  // The test's clients are gone: their sessions close, and leave nothing behind.
+  void TearDown() override {
+    context_.restart();
+    context_.run_for(20s);
+    EXPECT_TRUE(context_.stopped());
+    EXPECT_EQ(engine_.queue("name"), 0U);
+  }
+
   client connect() { return engine_.connect(context_); }
   std::vector<client> connect(std::size_t count) {
     std::vector<client> all;
@@ -95,7 +103,7 @@ class Conformance : public testing::Test {
 };
 
 using engines = testing::Types<corolock_test::local_engine, corolock_test::memory_engine,
-                               corolock_test::postgresql_engine>;
+                               corolock_test::postgresql_engine, corolock_test::etcd_engine>;
 struct engine_names {
   template <class Engine>
   static std::string GetName(int) {  // NOLINT(readability-identifier-naming)
@@ -260,8 +268,8 @@ TYPED_TEST(Conformance, OneTaskAtATimeHasTheLock) {
 
 template <class Engine>
 class RemoteConformance : public Conformance<Engine> {};
-using remote_engines =
-    testing::Types<corolock_test::memory_engine, corolock_test::postgresql_engine>;
+using remote_engines = testing::Types<corolock_test::memory_engine,
+                                      corolock_test::postgresql_engine, corolock_test::etcd_engine>;
 TYPED_TEST_SUITE(RemoteConformance, remote_engines, engine_names);
 
 TYPED_TEST(RemoteConformance, ASessionGivesItsLocksBackWhenItIsClosed) {
@@ -303,7 +311,7 @@ TYPED_TEST(RemoteConformance, VerifyAsksTheServer) {
   EXPECT_TRUE(said.grant);
 }
 
-TYPED_TEST(RemoteConformance, ATtlBelowTheLeastIsRefused) {
+TYPED_TEST(RemoteConformance, TheEngineSaysWhatItGives) {
   const auto what = this->connect().session.what();
   EXPECT_TRUE(what.fenced);
   EXPECT_TRUE(what.fifo);

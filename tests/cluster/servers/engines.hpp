@@ -12,7 +12,13 @@
 
 #include <corolock/cluster.hpp>
 
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/system/error_code.hpp>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -167,6 +173,42 @@ class postgresql_engine {
 
  private:
   sql ask_;
+};
+
+/// What an etcd server answers, by its JSON gateway; with a connection of its own, which blocks.
+inline std::string etcd_says(const std::string& url, const std::string& path,
+                             const std::string& question) {
+  const auto host = url.find("//") + 2;
+  const auto colon = url.rfind(':');
+  asio::io_context context;
+  asio::ip::tcp::socket server(context);
+  server.connect({asio::ip::make_address(url.substr(host, colon - host)),
+                  static_cast<asio::ip::port_type>(std::stoul(url.substr(colon + 1)))});
+  asio::write(server, asio::buffer("POST " + path + " HTTP/1.0\r\nContent-Length: " +
+                                   std::to_string(question.size()) + "\r\n\r\n" + question));
+  std::string answer;
+  boost::system::error_code end;
+  asio::read(server, asio::dynamic_buffer(answer), end);
+  return answer;
+}
+
+class etcd_engine {
+ public:
+  static constexpr bool is_remote = true;
+  static constexpr const char* title = "Etcd";
+  using client = remote_client;
+
+  static std::string url() { return url_in("COROLOCK_ETCD"); }
+  static client connect(asio::io_context& context) { return {connected(context, url())}; }
+
+  // All keys that begin with "corolock/": the tests lock one name at a time when they ask.
+  static std::size_t queue(const std::string&) {
+    const std::string answer =
+        etcd_says(url(), "/v3/kv/range",
+                  R"({"key":"Y29yb2xvY2sv","range_end":"Y29yb2xvY2sw","count_only":true})");
+    const auto count = answer.find("\"count\":\"");
+    return count == std::string::npos ? 0 : std::stoul(answer.substr(count + 9));
+  }
 };
 
 }  // namespace corolock_test
