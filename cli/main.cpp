@@ -3,6 +3,7 @@
 
 // The program `corolock`: its arguments. Each command has a folder of its own.
 
+#include "run/run.hpp"
 #include "tour/tour.hpp"
 #include <corolock/version.hpp>
 
@@ -32,10 +33,48 @@ int run(int argc, char** argv) {
   tour->add_option("FILE", file, "Agents to use, one JSON object per line (default: a sample)")
       ->type_name("");
 
+  corolock_cli::run_options locked;
+  CLI::App* under_lock =
+      app.add_subcommand("run", "Run a command while a lock is held, on this machine or any other");
+  under_lock->add_option("--lock", locked.lock, "The name of the lock")
+      ->required()
+      ->type_name("NAME");
+  under_lock->add_option("--on", locked.on, "The server: etcd://HOST:PORT or postgresql://HOST/DB")
+      ->required()
+      ->envname("COROLOCK_ON")
+      ->type_name("URL");
+  const auto is_duration = [](const std::string& text) {
+    return corolock_cli::parse_duration(text) ? ""
+                                              : "'" + text + "' is no time such as 500ms or 30s";
+  };
+  std::string wait;
+  std::string ttl = "10s";
+  under_lock->add_option("--wait", wait, "Give up after TIME (default: never)")
+      ->check(is_duration)
+      ->type_name("TIME");
+  under_lock->add_option("--ttl", ttl, "If this machine fails, others have the lock after TIME")
+      ->check(is_duration)
+      ->capture_default_str()
+      ->type_name("TIME");
+  under_lock->add_option("COMMAND", locked.command, "What to run, after --")
+      ->required()
+      ->type_name("");
+  under_lock->footer(
+      "TIME is 500ms, 30s, 5m or 2h. The command finds the fencing token in "
+      "COROLOCK_TOKEN. The exit code is the command's, or 121: the lock was not "
+      "obtained in time; 122: it was lost, and the command ended; 123: no server.");
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : usage_error;
+  }
+  if (under_lock->parsed()) {
+    if (!wait.empty()) {
+      locked.wait = corolock_cli::parse_duration(wait);
+    }
+    locked.ttl = corolock_cli::parse_duration(ttl).value_or(locked.ttl);
+    return corolock_cli::run_locked(locked);
   }
   if (tour->count("FILE") == 0) {
     return corolock_cli::run_tour(corolock_cli::sample_file());
