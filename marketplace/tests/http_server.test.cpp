@@ -380,6 +380,8 @@ TEST_F(ServerTest, WhatTheClientItselfClaimsToBeIsNotTakenFromATrustedProxy) {
              {"X-Forwarded-For: 1.1.1.1, 192.0.2.7, 192.0.2.200\r\n", "192.0.2.7"},
              {"X-Forwarded-For: 192.0.2.7:4711\r\n", "192.0.2.7"},
              {"X-Forwarded-For: a lie\r\n", "127.0.0.1"},
+             {"X-Forwarded-For: 1.1.1.1, \"\r\nX-Forwarded-For: 192.0.2.7\r\n", "192.0.2.7"},
+             {"X-Forwarded-For: ::ffff:192.0.2.7\r\n", "192.0.2.7"},
              {"Forwarded: for=192.0.2.7\r\n", "127.0.0.1"},
              {"", "127.0.0.1"}}) {
       tcp::socket socket = co_await t.connected();
@@ -398,9 +400,47 @@ TEST(ForwardedTest, TheAddressesOfTheStandardHeaderAreReadWhateverTheirForm) {
   EXPECT_EQ(forwarded_for("for=unknown, for=_hidden, proto=http, for=\"192.0.2.1:80\""),
             (list{"", "", "", "192.0.2.1"}));
   EXPECT_EQ(forwarded_for("for=\"a,b;for=1.1.1.1\", for=192.0.2.9"), (list{"", "192.0.2.9"}));
-  EXPECT_EQ(forwarded_for("for=\"[2001:db8::1"), (list{""}));
+  EXPECT_EQ(forwarded_for("for=1.1.1.1;x=\", for=192.0.2.7"), (list{})) << "the client's quote";
+  EXPECT_EQ(forwarded_for("for=1.1.1.1;x=\", for=\"[2001:db8::1]:80\""), (list{}));
   EXPECT_EQ(x_forwarded_for("2001:db8::1, [2001:db8::2]:1, 192.0.2.1:80"),
             (list{"2001:db8::1", "2001:db8::2", "192.0.2.1"}));
+}
+
+TEST_F(ServerTest, TrailersAreNoHeaders) {
+  server_options options;
+  options.trusted_proxies = {"127.0.0.1"};
+  start(std::move(options));
+  run([](ServerTest& t) -> awaitable<void> {
+    tcp::socket socket = co_await t.connected();
+    const std::string head =
+        "GET /peer HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.7\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n0\r\n";
+    co_await send(socket, head + "X-Forwarded-For: 6.6.6.6\r\nHost: y\r\n\r\n");
+    const std::string answer = co_await receive(socket);
+    EXPECT_TRUE(answer.ends_with("192.0.2.7")) << answer;
+    std::string trailers;
+    for (int i = 0; i < 3000; ++i) {
+      trailers += "Aaaa: a\r\n";
+    }
+    co_await send(socket, head + trailers + "\r\n");
+    const std::string too_much = co_await receive_all(socket);
+    EXPECT_EQ(status_of(too_much), 431U);
+  }(*this));
+}
+
+TEST_F(ServerTest, CodingsAreForHttp11AndAnEmptyLineBeforeARequestIsSkipped) {
+  start();
+  run([](ServerTest& t) -> awaitable<void> {
+    tcp::socket socket = co_await t.connected();
+    co_await send(socket, "\r\nGET /plain HTTP/1.1\r\nHost: x\r\n\r\n");
+    const std::string answer = co_await receive(socket);
+    EXPECT_EQ(status_of(answer), 200U);
+    co_await send(socket,
+                  "GET /plain HTTP/1.0\r\nConnection: keep-alive\r\n"
+                  "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+    const std::string refused = co_await receive_all(socket);
+    EXPECT_EQ(status_of(refused), 400U);
+  }(*this));
 }
 
 TEST_F(ServerTest, AnybodyElsesWordForItIsNotTaken) {

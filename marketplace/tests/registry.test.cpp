@@ -290,6 +290,13 @@ TEST_F(RegistryTest, NamesCanBeUniqueWithinTheKeyThatRegisteredThem) {
   auto renamed = run(
       scoped.update_agent(id, wish("https://e.example.com", "SAME"), 1, owner(other->owner_token)));
   EXPECT_EQ(renamed.status(), 409U);
+  auto nameless = of("https://f.example.com", "", key("1"));
+  ASSERT_EQ(nameless.status(), 200U);
+  EXPECT_EQ(of("https://g.example.com", "", key("1")).status(), 200U);
+  auto named = run(scoped.update_agent(nameless->record.profile.agent_id,
+                                       wish("https://f.example.com", "Same"), 1,
+                                       owner(nameless->owner_token)));
+  EXPECT_EQ(named.status(), 409U);
 }
 
 TEST_F(RegistryTest, ACardSaysWhatTheWishDoesNot) {

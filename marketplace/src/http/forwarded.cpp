@@ -7,13 +7,14 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/system/error_code.hpp>
 
+#include <algorithm>
 #include <cstddef>
 
 namespace marketplace::http {
 namespace {
 
-// The parts between separators that stand in no quoted string.
-std::vector<std::string_view> split(std::string_view text, char separator) {
+// The parts between separators that stand in no quoted string; none if one has no end.
+std::vector<std::string_view> split_unquoted(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
   bool is_quoted = false;
   std::size_t begin = 0;
@@ -28,6 +29,9 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
     }
   }
   parts.push_back(trimmed(text.substr(begin)));
+  if (is_quoted) {
+    parts.clear();
+  }
   return parts;
 }
 
@@ -44,24 +48,34 @@ std::string address_of(std::string_view node) {
   }
   boost::system::error_code error;
   const auto address = boost::asio::ip::make_address(node, error);
-  return error ? std::string() : address.to_string();
+  return error ? std::string() : text_of(address);
 }
 
 }  // namespace
 
+std::string text_of(const boost::asio::ip::address& address) {
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+    return boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, address.to_v6())
+        .to_string();
+  }
+  return address.to_string();
+}
+
 std::vector<std::string> x_forwarded_for(std::string_view header) {
   std::vector<std::string> chain;
-  for (const std::string_view each : split(header, ',')) {
-    chain.push_back(address_of(each));
+  for (std::size_t begin = 0; begin <= header.size();) {
+    const std::size_t end = std::min(header.find(',', begin), header.size());
+    chain.push_back(address_of(trimmed(header.substr(begin, end - begin))));
+    begin = end + 1;
   }
   return chain;
 }
 
 std::vector<std::string> forwarded_for(std::string_view header) {
   std::vector<std::string> chain;
-  for (const std::string_view element : split(header, ',')) {
+  for (const std::string_view element : split_unquoted(header, ',')) {
     std::string& node = chain.emplace_back();
-    for (const std::string_view pair : split(element, ';')) {
+    for (const std::string_view pair : split_unquoted(element, ';')) {
       const std::size_t equals = pair.find('=');
       if (equals == std::string_view::npos || ascii_lower(pair.substr(0, equals)) != "for") {
         continue;

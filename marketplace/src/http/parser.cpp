@@ -63,10 +63,19 @@ std::optional<problem> problem_of(const boost::system::error_code& error) {
   return std::nullopt;
 }
 
-bool is_framed(const beast::http::fields& headers) {
+bool is_framed(const beast::http::fields& headers, unsigned version) {
   constexpr auto name = beast::http::field::transfer_encoding;
   const std::size_t codings = headers.count(name);
-  return codings == 0 || (codings == 1 && ascii_lower(trimmed(headers[name])) == "chunked");
+  return codings == 0 ||
+         (codings == 1 && version >= 11 && ascii_lower(trimmed(headers[name])) == "chunked");
+}
+
+std::size_t bytes_in(const beast::http::fields& headers) {
+  std::size_t bytes = 0;
+  for (const auto& field : headers) {
+    bytes += field.name_string().size() + field.value().size() + 4;
+  }
+  return bytes;
 }
 
 void require_host(const beast::http::fields& headers, unsigned version) {
@@ -77,14 +86,13 @@ void require_host(const beast::http::fields& headers, unsigned version) {
   }
 }
 
-request request_of(beast::http::request<beast::http::string_body>& message) {
+request request_of(const beast::http::request<beast::http::string_body>& message) {
   request r;
   r.method = message.method_string();
   r.target = origin_form(message.target());
   for (const auto& field : message) {
     r.headers.emplace_back(ascii_lower(field.name_string()), field.value());
   }
-  r.body = std::move(message.body());
   return r;
 }
 

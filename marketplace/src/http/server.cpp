@@ -31,7 +31,9 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <exception>
+#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
@@ -63,17 +65,68 @@ std::string new_request_id() {
 // What comes while a request is served is read up to this size, to see the connection's end.
 constexpr std::size_t most_read_ahead = std::size_t{64} * 1024;
 
+// A request on its way in. Its headers are those before the body; what comes behind it is dropped.
+struct incoming {
+  parser reader;
+  request head;
+  std::size_t head_bytes = 0;
+  std::optional<problem> wrong_host;
+
+  incoming() {
+    set_limits(reader);
+    reader.on_chunk_header(check_chunk);
+  }
+
+  // To be called when the header is complete.
+  error_code take_head() {
+    const auto& message = reader.get();
+    if (!is_framed(message, message.version())) {
+      return make_error_code(beast::http::error::bad_transfer_encoding);
+    }
+    head = request_of(message);
+    head_bytes = bytes_in(message);
+    try {
+      require_host(message, message.version());
+    } catch (const problem& what) {
+      wrong_host = what;
+    }
+    return {};
+  }
+
+  // To be called when the whole is here.
+  error_code check_trailers() const {
+    const bool is_too_much =
+        reader.chunked() && bytes_in(reader.get()) > head_bytes + max_header_bytes;
+    return is_too_much ? make_error_code(beast::http::error::header_limit) : error_code();
+  }
+
+ private:
+  std::function<void(std::uint64_t, std::string_view, error_code&)> check_chunk =
+      [](std::uint64_t, std::string_view extensions, error_code& error) {
+        if (extensions.size() > max_header_bytes) {
+          error = make_error_code(beast::http::error::header_limit);
+        }
+      };
+};
+
 // Gives the parser what is here already; what it cannot use yet stays.
-void feed(parser& reader, beast::flat_buffer& buffer, error_code& error) {
-  while (!error && buffer.size() > 0 && !reader.is_done()) {
-    const bool had_header = reader.is_header_done();
-    buffer.consume(reader.put(buffer.data(), error));
-    if (!error && !had_header && !is_framed(reader.get())) {
-      error = beast::http::make_error_code(beast::http::error::bad_transfer_encoding);
+void feed(incoming& to, beast::flat_buffer& buffer, error_code& error) {
+  while (!error && buffer.size() > 0 && !to.reader.is_done()) {
+    const bool had_header = to.reader.is_header_done();
+    buffer.consume(to.reader.put(buffer.data(), error));
+    if (!error && !had_header) {
+      error = to.take_head();
     }
   }
   if (error == beast::http::error::need_more) {
     error = {};
+  }
+}
+
+// Empty lines before a request are those of a careless client (RFC 9112, 2.2).
+void skip_empty_lines(beast::flat_buffer& buffer) {
+  while (buffer.size() >= 2 && std::memcmp(buffer.data().data(), "\r\n", 2) == 0) {
+    buffer.consume(2);
   }
 }
 
@@ -134,6 +187,7 @@ class server::state : public std::enable_shared_from_this<state> {
     while (!connections_.empty()) {
       const bool is_late = clock::now() >= deadline;
       if (is_late) {
+        is_past_grace_ = true;
         const auto all = connections_;  // one of them may end at once, and leave the list
         for (const auto& each : all) {
           each->cut.emit(asio::cancellation_type::terminal);
@@ -157,7 +211,10 @@ class server::state : public std::enable_shared_from_this<state> {
       error_code ignored;
       socket.cancel(ignored);
     }
-    void limit(std::chrono::milliseconds of) { deadline = clock::now() + of; }
+    void limit(std::chrono::milliseconds of) {
+      deadline = clock::now() + of;
+      is_late = false;
+    }
 
     asio::ip::tcp::socket socket;
     beast::flat_buffer buffer{max_header_bytes + max_body_bytes};
@@ -212,7 +269,7 @@ class server::state : public std::enable_shared_from_this<state> {
   asio::awaitable<void> serve_all(connection& c) {
     error_code ignored;
     const auto endpoint = c.socket.remote_endpoint(ignored);
-    const std::string peer = ignored ? "unknown" : endpoint.address().to_string();
+    const std::string peer = ignored ? "unknown" : text_of(endpoint.address());
     while (co_await serve_one(c, peer)) {
     }
     c.socket.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
@@ -252,17 +309,21 @@ class server::state : public std::enable_shared_from_this<state> {
     c.is_busy = true;
     const auto began = clock::now();
 
-    parser reader;
-    set_limits(reader);
+    incoming request_in;
     error_code error;
-    feed(reader, c.buffer, error);
-    if (!error && !reader.is_done()) {
-      error = co_await read_rest(c, reader);
+    c.is_late = false;
+    skip_empty_lines(c.buffer);
+    feed(request_in, c.buffer, error);
+    if (!error && !request_in.reader.is_done()) {
+      error = co_await read_rest(c, request_in);
     }
     c.deadline = clock::time_point::max();
     if (c.is_late) {
       error = beast::error::timeout;
       c.is_late = false;  // the client is still to be told
+    }
+    if (!error) {
+      error = request_in.check_trailers();
     }
     if (error) {
       if (const auto wrong = problem_of(error)) {
@@ -276,17 +337,20 @@ class server::state : public std::enable_shared_from_this<state> {
       co_return false;
     }
 
-    auto message = reader.release();
+    auto message = request_in.reader.release();
     const bool keep = message.keep_alive();
     const bool is_head = message.method() == beast::http::verb::head;
-    request r = request_of(message);
+    request r = std::move(request_in.head);
+    r.body = std::move(message.body());
     r.id = new_request_id();
     r.peer = peer_of(r, peer);
     const route* found = nullptr;
     response answer;
     std::optional<problem> wrong;
     try {
-      require_host(message, message.version());
+      if (request_in.wrong_host) {
+        throw *std::move(request_in.wrong_host);
+      }
       found = &routes_.find(r);
       if (found->may_wait) {
         answer = co_await serve_watched(c, *found, r);
@@ -308,14 +372,15 @@ class server::state : public std::enable_shared_from_this<state> {
   }
 
   // Reads what a request still lacks. Few do: most are here whole with their first bytes.
-  asio::awaitable<error_code> read_rest(connection& c, parser& reader) {
+  asio::awaitable<error_code> read_rest(connection& c, incoming& in) {
+    parser& reader = in.reader;
     error_code error;
     if (!reader.is_header_done()) {
       c.limit(options_.header_limit);
       co_await beast::http::async_read_header(c.socket, c.buffer, reader,
                                               asio::redirect_error(use_awaitable, error));
-      if (!error && !is_framed(reader.get())) {
-        error = beast::http::make_error_code(beast::http::error::bad_transfer_encoding);
+      if (!error) {
+        error = in.take_head();
       }
     }
     if (!error && !reader.is_done()) {
@@ -440,7 +505,7 @@ class server::state : public std::enable_shared_from_this<state> {
         message.body() = std::move(answer.body);
       }
     }
-    c.limit(options_.write_limit);
+    c.limit(is_past_grace_ ? std::chrono::milliseconds(1000) : options_.write_limit);
     error_code error;
     if (is_head) {
       beast::http::response_serializer<beast::http::string_body> serializer(message);
@@ -480,6 +545,7 @@ class server::state : public std::enable_shared_from_this<state> {
   asio::steady_timer changed_;  // cancelled when a connection has ended
   asio::steady_timer tick_;     // of enforce_deadlines()
   bool stopping_ = false;
+  bool is_past_grace_ = false;
 };
 
 server::server(const boost::asio::any_io_executor& executor, router routes, server_options options,

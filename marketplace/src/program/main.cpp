@@ -6,6 +6,7 @@
 #include "serve.hpp"
 #include <corolock/version.hpp>
 #include <marketplace/base_url.hpp>
+#include <marketplace/http/forwarded.hpp>
 #include <marketplace/sqlite_catalog.hpp>
 
 #include <CLI/CLI.hpp>
@@ -73,7 +74,11 @@ struct arguments {
 
 CLI::App* add_serve(CLI::App& app, arguments& a) {
   CLI::App* serve = app.add_subcommand("serve", "Serve the marketplace over HTTP, until Ctrl-C");
-  serve->set_config("--config", "", "Read options from this file: lines of `name = value`");
+  // CLI11 reads files for the whole program only: the lines for `serve` stand under [serve].
+  serve->fallthrough();
+  app.set_config("--config", "",
+                 "Read options from this file: lines of `name = value` under [serve]");
+  app.allow_config_extras(CLI::config_extras_mode::error);
   serve
       ->add_option("--storage", a.with.storage,
                    "memory, sqlite:FILE or postgresql://...; created and migrated by the program")
@@ -125,8 +130,17 @@ CLI::App* add_serve(CLI::App& app, arguments& a) {
                : key                      ? "'" + url + "' must not end with a slash"
                                           : "'" + url + "' " + key.error().message();
       });
-  serve->add_option("--trusted-proxy", a.with.trusted_proxies,
-                    "Address of a proxy that is believed whom it serves; may be repeated");
+  serve
+      ->add_option("--trusted-proxy", a.with.trusted_proxies,
+                   "Address of a proxy that is believed whom it serves; may be repeated")
+      ->transform([](const std::string& text) {
+        boost::system::error_code error;
+        const auto address = boost::asio::ip::make_address(text, error);
+        if (error) {
+          throw CLI::ValidationError("--trusted-proxy", "'" + text + "' is no address");
+        }
+        return http::text_of(address);
+      });
   serve
       ->add_option("--proxy-header", a.with.forwarded,
                    "What the trusted proxies write: x-forwarded-for or forwarded (RFC 7239)")

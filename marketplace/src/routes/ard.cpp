@@ -316,7 +316,7 @@ awaitable<response> get_document(service& s, catalog_document& document, request
   const auto version = co_await document.current();
   const std::string etag = "\"" + version->hash + "-" + sha256_hex(origin).substr(0, 8) + "\"";
   response answer(304, "", "");
-  if (!has_etag(r.header("if-none-match"), etag, true)) {
+  if (!has_etag(r.header_list("if-none-match"), etag, true)) {
     answer = response(200, "application/ai-catalog+json", document_text(*version, origin));
   }
   answer.with("ETag", etag).with("Cache-Control", "max-age=60").with("Vary", "Host");
@@ -998,7 +998,7 @@ awaitable<response> get_entry(service& s, request& r) {
       json::serialize(entry_of(json::parse(to_json(record)).get_object(), origin));
   const std::string etag = "\"" + sha256_hex(body).substr(0, 32) + "\"";
   response answer(304, "", "");
-  if (!has_etag(r.header("if-none-match"), etag, true)) {
+  if (!has_etag(r.header_list("if-none-match"), etag, true)) {
     answer = json_response(200, body);
   }
   answer.with("ETag", etag).with("Cache-Control", "no-cache");

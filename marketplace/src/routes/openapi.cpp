@@ -203,7 +203,7 @@ class page {
 awaitable<response> answer_of(const response& whole, request& r) {
   const std::string& etag = whole.headers.front().second;
   response answer = whole;
-  if (has_etag(r.header("if-none-match"), etag, true)) {
+  if (has_etag(r.header_list("if-none-match"), etag, true)) {
     answer = response(304, "", "");
     answer.with("ETag", etag);
   }

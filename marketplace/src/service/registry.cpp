@@ -222,10 +222,11 @@ asio::awaitable<agent_record> registry::update_agent(std::string agent_id, regis
     card = co_await card_of(wanted);
   }
   const bool has_new_card = card.has_value();
+  // The key that registered it, whoever changes it.
   const std::size_t end = before.name_claim.find(end_of_key);
-  agent_record after = record_of(
-      wanted, std::move(card),
-      end == std::string::npos ? key_of(who) : std::string_view(before.name_claim).substr(0, end));
+  const std::string key =
+      end == std::string::npos ? std::string() : before.name_claim.substr(0, end);
+  agent_record after = record_of(wanted, std::move(card), key);
   after.urn = before.urn;
   after.owner = before.owner;
   after.profile.version = version;
@@ -433,9 +434,10 @@ agent_record registry::record_of(const registration& wanted, std::optional<fetch
   const std::string name = name_key(profile.agent_name);
   if (options_.unique_names == registry_options::name_rule::global) {
     record.name_claim = name;
-  } else if (options_.unique_names == registry_options::name_rule::owner && !name.empty() &&
-             !names_of.empty()) {
-    record.name_claim = std::string(names_of) + end_of_key + name;
+  } else if (options_.unique_names == registry_options::name_rule::owner && !names_of.empty()) {
+    // Without a name the claim is one that nobody else makes: it says whose the name will be.
+    record.name_claim =
+        std::string(names_of) + end_of_key + (name.empty() ? end_of_key + profile.agent_id : name);
   }
   if (card) {
     take_card(record, *std::move(card));

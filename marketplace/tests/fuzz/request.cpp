@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 namespace {
 
@@ -71,6 +72,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   auto message = parser.release();
   http::request r = http::request_of(message);
+  r.body = std::move(message.body());
   try {
     read(r);
   } catch (const http::problem& refused) {

@@ -173,6 +173,7 @@ awaitable<void> write_queue::run_in_a_savepoint(write_job& job, transaction& in)
     failure = e.what();
   }
   if (failure) {
+    keep = false;
     job.fail(repository_error::unavailable(*std::move(failure)));
   }
   if (!keep) {
