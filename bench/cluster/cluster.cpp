@@ -4,14 +4,12 @@
 // The measurements of `./dev bench cluster` that one process makes; run.py starts the servers and
 // the processes. Each prints numbers, a line for a sample:
 //
-//   pairs URL BLOCKS ROUNDS      "floor lock": medians of blocks of bare round trips and of lock and
-//                                unlock, in turn, in ns
+//   pairs URL BLOCKS ROUNDS      "floor lock": medians of blocks of bare round trips and of lock
+//                                and unlock, in turn, in ns
 //   holder URL CORO|RPC SECONDS  "granted released": each grant, on the monotonic clock, in ns
 //   crowd URL TASKS              "tasks tokens": how many grants of the server that many local
 //                                waiters cost
 
-#include "cluster/etcd/gateway.hpp"
-#include "cluster/postgresql/connection.hpp"
 #include <corolock/cluster.hpp>
 
 #include <boost/asio/co_spawn.hpp>

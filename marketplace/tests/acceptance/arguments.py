@@ -18,7 +18,7 @@ trusted-proxy = ["10.0.0.1", "::ffff:127.0.0.1"]
 
 async def refused(place, *arguments, says):
     process = await asyncio.create_subprocess_exec(
-        place.program, *arguments, cwd=place.directory,
+        place.program, *arguments,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     said, _ = await asyncio.wait_for(process.communicate(), 60)
