@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: BSL-1.0
+# Copyright (c) 2026 the corolock developers
+"""Injects faults, one or two at a time, and asserts of each that it has taken effect.
+
+What is done when comes from the random numbers of the seed alone; whom it meets when it says "the
+leader" or "a holder" is what the run makes it.
+"""
+
+import contextlib
+import time
+
+import servers
+
+
+class Fault:
+    """begin(), then for a while wait until has_effect(), then end()."""
+
+    kind = ""
+
+    def __init__(self, harness, target):
+        self.harness = harness
+        self.target = target
+
+    def has_effect(self):
+        return True
+
+    def __str__(self):
+        return f"{self.kind} of {self.target.name}"
+
+
+class Pause(Fault):
+    kind = "pause"
+
+    def begin(self):
+        servers.pause(self.target.process, self.target.name)
+
+    def end(self):
+        servers.resume(self.target.process, self.target.name)
+
+
+class KillClient(Fault):
+    kind = "kill"
+
+    def begin(self):
+        servers.kill(self.target.process, self.target.name)
+
+    def end(self):
+        self.harness.replace(self.target)
+
+
+class KillNode(Fault):
+    kind = "kill"
+
+    def begin(self):
+        self.before = self.harness.cluster.leader_among(self.harness.cluster.nodes)
+        state = self.target.status()
+        self.was_leader = state is not None and state[0] == state[1]
+        servers.kill(self.target.process, self.target.name)
+
+    def has_effect(self):
+        rest = [each for each in self.harness.cluster.nodes if each is not self.target]
+        leader = self.harness.cluster.leader_among(rest)
+        return leader is not None and (not self.was_leader or leader != self.before)
+
+    def end(self):
+        self.target.start(self.harness.cluster.nodes)
+        servers.wait_until(self.target.is_healthy, 60, f"{self.target.name} is healthy again")
+
+
+class Cut(Fault):
+    """Between one machine and others: symmetric, or only what it sends, or only what it gets."""
+
+    kind = "partition"
+
+    def __init__(self, harness, target, others, way):
+        super().__init__(harness, target)
+        self.way = way
+        own = target.machine.address
+        there = [(own, each.machine.address) for each in others]
+        back = [(receiver, sender) for sender, receiver in there]
+        pairs = {"both": there + back, "out": there, "in": back}[way]
+        self.partition = servers.Partition(pairs)
+
+    def begin(self):
+        self.partition.begin()
+
+    def has_effect(self):
+        return self.partition.dropped() > 0
+
+    def end(self):
+        self.partition.end()
+
+    def __str__(self):
+        return f"partition ({self.way}) of {self.target.name}"
+
+
+class IsolateLeader(Cut):
+    """Of the leader from its peers: somebody else leads in the end."""
+
+    def begin(self):
+        self.rest = [each for each in self.harness.cluster.nodes if each is not self.target]
+        self.before = self.harness.cluster.leader_among(self.harness.cluster.nodes)
+        super().begin()
+
+    def has_effect(self):
+        leader = self.harness.cluster.leader_among(self.rest)
+        return super().has_effect() and leader not in (None, self.before)
+
+
+class Nemesis:
+    """The schedule of one run."""
+
+    def __init__(self, harness, random, kinds):
+        self.harness = harness
+        self.random = random
+        self.kinds = kinds
+        self.hurt = set()  # the machines that have a fault now
+
+    def client(self):
+        return self.random.choice([e for e in self.harness.clients if e.machine not in self.hurt])
+
+    def leader(self):
+        leader = self.harness.cluster.leader
+        return servers.wait_until(leader, 60, "the nodes agree on a leader")
+
+    def node(self):
+        # The leader half of the time. One node at a time: two would stop the whole cluster.
+        leader = self.leader()
+        if self.random.random() < 0.5:
+            return leader
+        return self.random.choice([each for each in self.harness.cluster.nodes if each is not leader])
+
+    def make(self, kind):
+        nodes = self.harness.cluster.nodes
+        way = self.random.choice(("both", "out", "in"))
+        match kind:
+            case "pause-client":
+                return Pause(self.harness, self.client())
+            case "kill-client":
+                return KillClient(self.harness, self.client())
+            case "cut-client":
+                return Cut(self.harness, self.client(), nodes, way)
+            case "cut-replies":
+                return Cut(self.harness, self.client(), nodes, "in")
+            case "pause-node":
+                return Pause(self.harness, self.node())
+            case "kill-node":
+                return KillNode(self.harness, self.node())
+            case "cut-node":
+                node = self.node()
+                rest = [each for each in nodes if each is not node]
+                return Cut(self.harness, node, rest, way)
+            case "isolate-leader":
+                leader = self.leader()
+                rest = [each for each in nodes if each is not leader]
+                return IsolateLeader(self.harness, leader, rest, "both")
+        raise servers.Impossible(f"there is no fault {kind}")
+
+    def choose(self):
+        """One kind, or two of which one at most is about the nodes."""
+        count = self.random.choice((1, 1, 2))
+        chosen = []
+        while len(chosen) < count:
+            kind = self.random.choice(self.kinds)
+            if "client" in kind or kind == "cut-replies" or not any(map(is_of_nodes, chosen)):
+                chosen.append(kind)
+        return chosen
+
+    def step(self):
+        with contextlib.ExitStack() as undo:
+            self.hurt.clear()
+            for kind in self.choose():
+                fault = self.make(kind)
+                self.hurt.add(fault.target.machine)
+                undo.enter_context(self.injected(fault))
+            # Shorter than the lease, or longer.
+            time.sleep(self.random.choice((0.3, 0.9, 1.5, 3.0, 4.5)))
+
+    @contextlib.contextmanager
+    def injected(self, fault):
+        begin = time.monotonic_ns()
+        name = fault.target.name
+        self.harness.say(f"{fault}")
+        fault.begin()
+        try:
+            yield
+            servers.wait_until(fault.has_effect, 30, f"the {fault} has an effect")
+        finally:
+            fault.end()
+            self.harness.record_fault(fault.kind, name, begin, time.monotonic_ns())
+
+    def run(self, seconds):
+        limit = time.monotonic() + seconds
+        while time.monotonic() < limit:
+            time.sleep(self.random.uniform(0.2, 1.5))
+            self.step()
+
+
+def is_of_nodes(kind):
+    return kind.endswith(("node", "leader"))
+
+
+ALL = (
+    "pause-client", "kill-client", "cut-client", "pause-client", "cut-client",
+    "pause-node", "kill-node", "cut-node", "isolate-leader",
+)  # fmt: skip

@@ -1,0 +1,331 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSL-1.0
+# Copyright (c) 2026 the corolock developers
+"""Runs the clients of a lock on three etcd nodes, injects faults, and has the checker judge.
+
+Every seed has a network namespace of its own, with all that runs in it; when it ends, so do they.
+The histories of a run are in the directory that its first line names.
+"""
+
+import argparse
+import json
+import pathlib
+import random
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+
+import checker
+import nemesis
+import servers
+from raw_client import TTL
+
+HERE = pathlib.Path(__file__).resolve().parent
+OUTPUT = HERE.parent.parent / "build" / "faults"
+CLIENTS = 5
+# A new leader begins every lease anew, and the clocks of etcd's leases tick every half second;
+# the rest is for a machine with other work.
+BOUND = 2 * TTL + 20
+MARGIN = 0.1
+# How long anything may take that only a machine with too much work delays.
+PATIENCE = 60
+
+
+@dataclass(frozen=True)
+class Control:
+    """A lock or a resource that is wrong: a right checker finds one of these rules broken."""
+
+    rules: tuple[str, ...]
+    faults: tuple[str, ...]
+    hold: float
+    flaw: str = "none"  # of the raw client
+    ignore_tokens: bool = False
+
+
+CONTROLS = {
+    "lock-rpc": Control(
+        ("tokens", "belief"), ("pause-client", "cut-client"), hold=0.5, flaw="lock-rpc"
+    ),
+    "no-own-key": Control(
+        ("tokens", "belief"), ("pause-client", "cut-client"), hold=0.5, flaw="no-own-key"
+    ),
+    "release-by-key": Control(
+        ("tokens", "belief", "progress"), ("cut-replies",), hold=0.1, flaw="release-by-key"
+    ),
+    "late-deadline": Control(
+        ("belief", "honesty"), ("cut-replies", "cut-client"), hold=0.5, flaw="late-deadline"
+    ),
+    "header-revision": Control(
+        ("tokens", "progress", "resource"), ("cut-replies",), hold=0.05, flaw="header-revision"
+    ),
+    "no-self-check": Control(
+        ("belief", "honesty"), ("pause-client", "cut-client"), hold=0.3, flaw="no-self-check"
+    ),
+    "ignored-tokens": Control(
+        ("resource",), ("pause-client", "cut-client"), hold=0.3, flaw="no-self-check",
+        ignore_tokens=True,
+    ),
+}  # fmt: skip
+RAW = Control((), nemesis.ALL, hold=0.1)
+
+
+class Client:
+    """A process of clients; who is killed comes back under another name."""
+
+    def __init__(self, index):
+        self.machine = servers.Machine(20 + index)
+        self.generation = 0
+        self.process = None
+
+    @property
+    def name(self):
+        first = f"c{self.machine.number - 20}"
+        return first if self.generation == 1 else f"{first}.{self.generation}"
+
+
+class Harness:
+    def __init__(self, seed, seconds, output, control, program):
+        self.seed = seed
+        self.seconds = seconds
+        self.output = output
+        self.control = control
+        # Other users can read it, wherever the sources are.
+        self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="corolock-faults-"))
+        self.scratch.chmod(0o755)
+        self.program = self.copy(program)
+        self.cluster = servers.Cluster(self.scratch)
+        self.clients = [Client(1 + index) for index in range(CLIENTS)]
+        self.began = time.monotonic()
+        self.last_fault = 0
+
+    def copy(self, program):
+        if program is not None:
+            return [shutil.copy(program, self.scratch / "client")]
+        for each in ("gateway.py", "raw_client.py"):
+            shutil.copy(HERE / each, self.scratch)
+        flaw = ["--flaw", self.control.flaw]
+        return [sys.executable, "-B", str(self.scratch / "raw_client.py"), *flaw]
+
+    def say(self, text):
+        with open(self.output / "nemesis.log", "a", encoding="utf-8") as log:
+            log.write(f"{time.monotonic() - self.began:7.2f} {text}\n")
+
+    def write(self, file, values):
+        with open(self.output / file, "a", encoding="utf-8") as lines:
+            lines.write(json.dumps(values) + "\n")
+
+    def record_fault(self, fault, target, begin, end):
+        self.write("faults.jsonl", {"fault": fault, "target": target, "t_begin": begin, "t_end": end})
+        self.last_fault = max(self.last_fault, end)
+
+    # --------------------------------------------------------------------------------- processes
+
+    def start_resource(self):
+        address, port = servers.RESOURCE_ADDRESS
+        ignore = ["--ignore-tokens"] if self.control.ignore_tokens else []
+        command = [sys.executable, "-B", str(HERE / "resource.py"), *ignore, address, str(port)]
+        command += [str(self.output / each) for each in ("resource.jsonl", "unfenced.jsonl")]
+        resource = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        if resource.stdout.readline() != b"ready\n":
+            raise servers.Impossible("the resource does not start")
+
+    def start_client(self, client):
+        client.generation += 1
+        command = [
+            *self.program, "--seed", str(self.seed), "--process", client.name, "--name", "a",
+            "--hold", str(self.control.hold),
+            "--resource", ":".join(map(str, servers.RESOURCE_ADDRESS)),
+            *(each.machine.address for each in self.cluster.nodes),
+        ]  # fmt: skip
+        history = self.output / f"client-{client.name}.jsonl"
+        with open(history, "ab") as lines, open(self.output / "clients.log", "ab") as log:
+            client.process = client.machine.start(command, stdout=lines, stderr=log)
+
+    def replace(self, client):
+        self.start_client(client)
+
+    def has_grant_since(self, client, since):
+        """Whether it was granted the lock after that time."""
+        if client.process.poll() is not None:
+            raise servers.Impossible(f"{client.name} ended by itself: see clients.log")
+        history = self.output / f"client-{client.name}.jsonl"
+        # Complete lines from the last on, for the last grant is the newest.
+        for line in reversed(history.read_text(encoding="utf-8").split("\n")[:-1]):
+            values = json.loads(line)
+            if values["op"] == "acquire" and values["result"] == "ok":
+                return values["t_complete"] >= since
+        return False
+
+    def all_have_grants_since(self, since):
+        return all(self.has_grant_since(each, since) for each in self.clients)
+
+    def stop_clients(self):
+        for each in self.clients:
+            each.process.send_signal(signal.SIGTERM)
+        for each in self.clients:
+            try:
+                code = each.process.wait(timeout=PATIENCE)
+            except subprocess.TimeoutExpired as error:
+                raise servers.Impossible(f"{each.name} does not end when it is asked to") from error
+            if code:
+                raise servers.Impossible(f"{each.name} ended with {code}: see clients.log")
+
+    # -------------------------------------------------------------------------------- a whole run
+
+    def run(self):
+        """The findings."""
+        for each in (*self.cluster.nodes, *self.clients):
+            each.machine.set_up()
+        (self.output / "faults.jsonl").touch()
+        self.cluster.start()
+        self.start_resource()
+        for each in self.clients:
+            self.start_client(each)
+        servers.wait_until(lambda: self.all_have_grants_since(0), PATIENCE, "all have had the lock")
+        chance = random.Random(self.seed)
+        nemesis.Nemesis(self, chance, self.control.faults).run(self.seconds)
+        self.cluster.wait_healthy()
+        self.settle()
+        self.stop_clients()
+        leftovers = self.leftovers()
+        self.write("end.jsonl", {
+            "live": [each.name for each in self.clients], "bound": int(BOUND * 1e9),
+            "margin": int(MARGIN * 1e9), "fifo": True, "leftovers": leftovers,
+        })  # fmt: skip
+        run = checker.read(self.output)
+        return run, checker.check(run)
+
+    def settle(self):
+        """Until all have had the lock again, or so long that the checker will complain."""
+        try:
+            since = self.last_fault
+            servers.wait_until(lambda: self.all_have_grants_since(since), BOUND + 1, "progress")
+        except servers.Impossible as error:
+            self.say(str(error))
+
+    def leftovers(self):
+        """What is there when the leases of the killed have had the time to run out."""
+        try:
+            servers.wait_until(lambda: self.cluster.leftovers() == {"keys": 0, "leases": 0},
+                               BOUND, "nothing is left")  # fmt: skip
+        except servers.Impossible as error:
+            self.say(str(error))
+        return servers.wait_until(self.cluster.leftovers, PATIENCE, "etcd answers")
+
+    def clean_up(self):
+        # What ran here ends with process 1; it writes into the directory until then.
+        for each in (*self.cluster.nodes, *self.clients):
+            if each.process is not None and each.process.poll() is None:
+                each.process.kill()
+                each.process.wait()
+        shutil.rmtree(self.scratch)
+
+
+def old_owners(output):
+    """How often a resource without a check would have let an older owner in after a newer one."""
+    newest, count = {}, 0
+    for line in (output / "unfenced.jsonl").read_text(encoding="utf-8").splitlines():
+        values = json.loads(line)
+        count += values["token"] < newest.get(values["name"], [0, 0])
+        newest[values["name"]] = max(values["token"], newest.get(values["name"], [0, 0]))
+    return count
+
+
+def run_inside(arguments):
+    """One seed, in its namespace: 0 without findings, 1 with the expected ones, or any."""
+    servers.enter_namespace([sys.executable, *sys.argv])
+    output = pathlib.Path(arguments.output)
+    control = CONTROLS[arguments.control] if arguments.control else RAW
+    harness = Harness(arguments.seed, arguments.seconds, output, control, arguments.client)
+    try:
+        run, findings = harness.run()
+    finally:
+        harness.clean_up()
+    with open(output / "findings.txt", "w", encoding="utf-8") as file:
+        file.writelines(f"{each}\n" for each in findings)
+    rejected = sum(not each.accepted for each in run.resource)
+    broken = sorted({each.rule for each in findings})
+    print(f"  {len(checker.granted(run))} grants, {len(run.resource)} attempts at the resource,"
+          f" {rejected} rejected, {old_owners(output)} by old owners without a check,"
+          f" {len(run.faults)} faults: {len(findings)} findings"
+          f" {' '.join(broken)}".rstrip(), flush=True)  # fmt: skip
+    if not arguments.control:
+        for each in findings[:10]:
+            print(f"  {each}")
+        return 1 if findings else 0
+    return 1 if set(broken) & set(control.rules) else 0
+
+
+def run_seed(arguments, seed, control):
+    """Whether there were findings."""
+    what = control or (pathlib.Path(arguments.client).name if arguments.client else "raw client")
+    output = OUTPUT / f"{control or 'run'}-{seed}"
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+    print(f"seed {seed}: {what}, {arguments.seconds} s; {output}", flush=True)
+    command = [sys.executable, "-B", __file__, "--inside", "--seed", str(seed),
+               "--seconds", str(arguments.seconds), "--output", str(output)]  # fmt: skip
+    if control:
+        command += ["--control", control]
+    elif arguments.client:
+        command += ["--client", arguments.client]
+    # What waits for this process must not wait in vain when it is killed.
+    done = subprocess.run(["setpriv", "--pdeathsig", "KILL", *command], check=False)
+    if done.returncode not in (0, 1):
+        raise servers.Impossible(f"seed {seed}: the harness failed with {done.returncode}")
+    return done.returncode == 1
+
+
+def run_controls(arguments, names, seeds):
+    """Whether each was noticed, within these seeds."""
+    missed = [name for name in names
+              if not any(run_seed(arguments, seed, name) for seed in seeds)]  # fmt: skip
+    for each in missed:
+        print(f"{each}: NOT noticed by the checker")
+    print(f"{len(names) - len(missed)} of {len(names)} wrong locks were noticed")
+    return 1 if missed else 0
+
+
+def run_all(arguments, seeds):
+    red = [seed for seed in seeds if run_seed(arguments, seed, None)]
+    print(f"{len(seeds) - len(red)} of {len(seeds)} seeds without findings")
+    for seed in red:
+        print(f"replay: tests/faults/run.py --seed {seed} --seconds {arguments.seconds}")
+    return 1 if red else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--client", help="the program to test; else a client in Python")
+    parser.add_argument("--seeds", type=int, default=10, help="how many (default: 10)")
+    parser.add_argument("--seed", type=int, help="that one alone, as printed by an earlier run")
+    parser.add_argument("--seconds", type=int, default=60, help="of faults (default: 60)")
+    parser.add_argument("--control", choices=[*CONTROLS, "all"],
+                        help="a lock that is wrong: the checker must notice")  # fmt: skip
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--output", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.seeds < 1 or arguments.seconds < 1:
+        parser.error("--seeds and --seconds: at least 1")
+    seeds = [secrets.randbelow(1 << 31) for _ in range(arguments.seeds)]
+    if arguments.seed is not None:
+        seeds = [arguments.seed]
+    try:
+        if arguments.inside:
+            return run_inside(arguments)
+        if arguments.control:
+            names = list(CONTROLS) if arguments.control == "all" else [arguments.control]
+            return run_controls(arguments, names, seeds)
+        return run_all(arguments, seeds)
+    except (servers.Impossible, checker.Unreadable) as error:
+        print(f"faults: {error}", file=sys.stderr)
+        return 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())
