@@ -53,6 +53,13 @@ class memory_server {
     sessions_.emplace(name, lease{time_->now() + ttl, ttl, true, false, std::move(wake)});
     return name;
   }
+  // The session's process is gone, and its executor with it; its lease goes on.
+  void disconnect(id s) {
+    const std::lock_guard hold(mutex_);
+    if (const auto found = sessions_.find(s); found != sessions_.end()) {
+      found->second.wake = [] {};
+    }
+  }
   verdict renew(id s) {
     const std::lock_guard hold(mutex_);
     return reply(s, [&](lease& l) {
@@ -241,6 +248,7 @@ class memory_engine final : public engine {
  public:
   memory_engine(strand on, std::shared_ptr<memory_server> server, duration ttl)
       : strand_(std::move(on)), server_(std::move(server)), ttl_(ttl) {}
+  ~memory_engine() override { server_->disconnect(session_); }
 
   [[nodiscard]] capabilities what() const override { return memory_capabilities; }
   [[nodiscard]] std::string id() const override { return std::to_string(session_); }

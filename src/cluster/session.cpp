@@ -245,6 +245,7 @@ void session_core::release_soon(std::shared_ptr<guard_state> guard) {
 
 awaitable<void> session_core::end_at(std::shared_ptr<attempt> a, time_source::timer on,
                                      time_point limit) {
+  const auto self = shared_from_this();  // it may end after what it limits
   co_await options_.time->sleep(on, limit);
   if (options_.time->now() >= limit) {
     a->end(errc::timed_out);

@@ -44,9 +44,13 @@ net::awaitable<void> manual_time::sleep(timer on, time_point limit) {
     }
     sleepers_.push_back({limit, on});
   }
+  const waking at_last(*this, on);
   // Never by itself: advance() cancels it, or whoever else has the timer.
   on->expires_at(time_point::max());
   co_await on->async_wait(net::as_tuple(net::use_awaitable));
+}
+
+void manual_time::forget(const timer& on) {
   const std::lock_guard hold(mutex_);
   const auto here = std::ranges::find(sleepers_, on, &sleeper::on);
   if (here != sleepers_.end()) {

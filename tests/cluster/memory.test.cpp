@@ -38,6 +38,7 @@ using corolock::fencing_token;
 using corolock::release_result;
 using corolock::session;
 using corolock_test::completion;
+using corolock_test::error_code;
 using corolock_test::poll;
 
 class DistributedMutex : public testing::Test {
@@ -649,21 +650,27 @@ TEST_F(DistributedMutex, NothingIsLeftToRunWhenTheLastHandleIsGone) {
 
 TEST_F(DistributedMutex, TheContextMayGoWithEverythingInTheMiddle) {
   auto context = std::make_unique<asio::io_context>();
-  corolock::session_options options;
+  asio::cancellation_signal stop;
   asio::co_spawn(
       *context,
       [](corolock::memory_cluster& cluster,
-         corolock::session_options with) -> asio::awaitable<void> {
-        const session s = co_await cluster.async_connect(co_await asio::this_coro::executor, with,
+         asio::cancellation_signal& signal) -> asio::awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        const session s = co_await cluster.async_connect(executor, corolock::session_options(),
                                                          asio::use_awaitable);
         const distributed_mutex m(s, "name");
         const distributed_guard guard = co_await async_lock(m, asio::use_awaitable);
+        auto ignored = [](const error_code&, const distributed_guard&) {};
+        async_lock_for(m, 1h, asio::bind_cancellation_slot(signal.slot(), ignored));
+        guard.async_lost([](const error_code&) {});
         const distributed_guard never = co_await async_lock(m, asio::use_awaitable);
-      }(cluster_, options),
+      }(cluster_, stop),
       corolock_test::rethrow());
   context->poll();
   EXPECT_EQ(cluster_.queue_length("name"), 1U);
   context.reset();
+  time_->advance(2h);
+  stop.emit(asio::cancellation_type::total);
 }
 
 // ------------------------------------------------------------------------------- run_while_held

@@ -16,6 +16,7 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 COROLOCK_BEGIN
@@ -54,6 +55,20 @@ class manual_time final : public time_source {
     time_point limit;
     timer on;
   };
+  // Also when the sleeping coroutine is destroyed: its timer must not outlive its context.
+  class waking {
+   public:
+    waking(manual_time& time, timer on) : time_(time), on_(std::move(on)) {}
+    waking(const waking&) = delete;
+    waking& operator=(const waking&) = delete;
+    ~waking() { time_.forget(on_); }
+
+   private:
+    manual_time& time_;
+    timer on_;
+  };
+
+  void forget(const timer& on);
 
   mutable std::mutex mutex_;
   time_point now_{};

@@ -72,9 +72,11 @@ class start {
     auto a = std::make_shared<attempt>(on_);
     auto slot = boost::asio::get_associated_cancellation_slot(handler);
     if (slot.is_connected()) {
-      slot.assign([a](boost::asio::cancellation_type type) {
-        if (type != boost::asio::cancellation_type::none) {
-          a->cancel();
+      // The signal may outlive the context, and what belongs to that must not.
+      slot.assign([weak = std::weak_ptr(a)](boost::asio::cancellation_type type) {
+        const auto here = weak.lock();
+        if (here && type != boost::asio::cancellation_type::none) {
+          here->cancel();
         }
       });
     }
