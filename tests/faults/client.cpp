@@ -211,16 +211,23 @@ class client {
   net::awaitable<bool> write(const grant& g, const std::string& name, tcp::socket& resource) {
     std::int64_t invoked = now();
     std::int64_t value = 0;
+    json::object lost = what(g);
     bool is_held = g.guard.held();
     if (is_held) {
+      // Who is rejected tells until when it believed in its lock.
+      lost["deadline"] = nanoseconds(g.guard.deadline());
       json::object question{{"op", "read"}};
       const json::object answer = co_await ask(g, name, resource, std::move(question));
       value = answer.at("value").as_int64() + 1;
       invoked = now();
-      is_held = answer.at("accepted").as_bool() && g.guard.held();
+      is_held = answer.at("accepted").as_bool();
+    }
+    if (is_held) {
+      lost.erase("deadline");
+      is_held = g.guard.held();
     }
     if (!is_held) {
-      record("lost", name, invoked, "ok", what(g));
+      record("lost", name, invoked, "ok", std::move(lost));
       co_return false;
     }
     json::object more = what(g);

@@ -94,6 +94,26 @@ class Cut(Fault):
         return f"partition ({self.way}) of {self.target.name}"
 
 
+class LateReplies(Cut):
+    """What was answered arrives late, and then nothing more is sent: the late reply is the last."""
+
+    def __init__(self, harness, target, others):
+        super().__init__(harness, target, others, "in")
+        self.then = Cut(harness, target, others, "out")
+
+    def begin(self):
+        super().begin()
+        time.sleep(1.5)
+        self.then.begin()
+        self.partition.end()
+
+    def has_effect(self):
+        return self.then.has_effect()
+
+    def end(self):
+        self.then.end()
+
+
 class IsolateLeader(Cut):
     """Of the leader from its peers: somebody else leads in the end."""
 
@@ -119,6 +139,11 @@ class Nemesis:
     def client(self):
         return self.random.choice([e for e in self.harness.clients if e.machine not in self.hurt])
 
+    def owner(self):
+        """Who has just been at the resource, and likely has the lock still."""
+        owner = servers.wait_until(self.harness.next_owner, 60, "somebody is at the resource")
+        return self.client() if owner.machine in self.hurt else owner
+
     def leader(self):
         leader = self.harness.cluster.leader
         return servers.wait_until(leader, 60, "the nodes agree on a leader")
@@ -140,8 +165,12 @@ class Nemesis:
                 return KillClient(self.harness, self.client())
             case "cut-client":
                 return Cut(self.harness, self.client(), nodes, way)
-            case "cut-replies":
-                return Cut(self.harness, self.client(), nodes, "in")
+            case "pause-owner":
+                return Pause(self.harness, self.owner())
+            case "lose-replies-of-owner":
+                return Cut(self.harness, self.owner(), nodes, "in")
+            case "delay-replies-of-owner":
+                return LateReplies(self.harness, self.owner(), nodes)
             case "pause-node":
                 return Pause(self.harness, self.node())
             case "kill-node":
@@ -162,19 +191,19 @@ class Nemesis:
         chosen = []
         while len(chosen) < count:
             kind = self.random.choice(self.kinds)
-            if "client" in kind or kind == "cut-replies" or not any(map(is_of_nodes, chosen)):
+            if not (is_of_nodes(kind) and any(map(is_of_nodes, chosen))):
                 chosen.append(kind)
         return chosen
 
     def step(self):
         with contextlib.ExitStack() as undo:
             self.hurt.clear()
-            for kind in self.choose():
+            kinds = self.choose()
+            for kind in kinds:
                 fault = self.make(kind)
                 self.hurt.add(fault.target.machine)
                 undo.enter_context(self.injected(fault))
-            # Shorter than the lease, or longer.
-            time.sleep(self.random.choice((0.3, 0.9, 1.5, 3.0, 4.5)))
+            time.sleep(self.random.choice(LENGTHS.get(kinds[0], SHORT_OR_LONG)))
 
     @contextlib.contextmanager
     def injected(self, fault):
@@ -200,6 +229,16 @@ def is_of_nodes(kind):
     return kind.endswith(("node", "leader"))
 
 
+# In seconds: shorter than a lease, or longer.
+SHORT_OR_LONG = (0.3, 0.9, 1.5, 3.0, 4.5)
+# Of what is aimed: as long as it takes to hit.
+LENGTHS = {
+    "pause-owner": (4.5,),
+    "lose-replies-of-owner": (0.5,),
+    "delay-replies-of-owner": (3.0,),
+}
+
+# What meets anybody; the clients' twice, for there are more of them.
 ALL = (
     "pause-client", "kill-client", "cut-client", "pause-client", "cut-client",
     "pause-node", "kill-node", "cut-node", "isolate-leader",

@@ -33,9 +33,11 @@ FLAWS = {
 ANY_SESSION = ("lock-rpc", "no-own-key")
 # The recipe never uses a key twice, so it need not wait for the release.
 WAITS_FOR_RELEASE = ("lock-rpc", "release-by-key")
-TTL, MARGIN, POLL, TIMEOUT = 2.0, 0.2, 0.02, 0.7
-LATE_TIMEOUT = 3.0  # a reply that comes late must still be taken for the flaw to show
-LOCK_TIMEOUT = 60.0
+TTL, MARGIN, POLL = 2.0, 0.2, 0.02
+# For these flaws to show, a reply that comes late is taken, or one that is lost is soon given up.
+TIMEOUTS = {"late-deadline": 3.0, "release-by-key": 0.3, "header-revision": 0.3}
+TIMEOUT, LOCK_TIMEOUT = 0.7, 60.0
+RETRY = 1.5  # until a release is sent again
 
 
 class Session:
@@ -80,8 +82,7 @@ class Client:
         self.resource_lines = self.resource.makefile("r", encoding="utf-8")
 
     def new_gateway(self):
-        timeout = LATE_TIMEOUT if self.flaw == "late-deadline" else TIMEOUT
-        return Gateway(self.endpoints, timeout)
+        return Gateway(self.endpoints, TIMEOUTS.get(self.flaw, TIMEOUT))
 
     def record(self, op, t_invoke, result, **more):
         line = {"process": self.process, "op": op, "name": self.name, "t_invoke": t_invoke}
@@ -109,11 +110,11 @@ class Client:
     def renew(self, gateway, session):
         sent = time.monotonic()
         reply = gateway.call("/v3/lease/keepalive", {"ID": session.lease})
-        if "TTL" not in reply["result"] or not session.is_alive():
+        if "TTL" not in reply["result"]:
             session.is_lost = True
         elif self.flaw == "late-deadline":
             session.deadline = time.monotonic() + TTL
-        else:
+        elif session.is_alive():
             session.deadline = sent + TTL - MARGIN
 
     def is_held(self, grant):
@@ -228,6 +229,8 @@ class Client:
         gateway = self.new_gateway()
         while (item := self.releases.get()) is not None:
             session, key, place = item
+            if self.flaw in WAITS_FOR_RELEASE:
+                self.done.wait(RETRY)  # it was sent once
             # A lost session's keys go with its lease.
             while not session.is_lost:
                 try:
@@ -247,15 +250,18 @@ class Client:
     def write(self, grant):
         """One update under the token; False when the lock is gone."""
         t_invoke = time.monotonic_ns()
-        held = self.is_held(grant)
-        if held:
+        known = {}
+        if held := self.is_held(grant):
+            # Who is rejected tells until when it believed in its lock.
+            known = self.deadline(grant)
             answer = self.ask(grant, "read")
             held = answer["accepted"]
         if held:
             t_invoke = time.monotonic_ns()
+            known = {}
             held = self.is_held(grant)
         if not held:
-            self.record_of(grant, "lost", t_invoke, "ok")
+            self.record_of(grant, "lost", t_invoke, "ok", **known)
             return False
         self.writes += 1
         deadline = self.deadline(grant)

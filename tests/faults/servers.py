@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from gateway import Gateway, Unanswered
 
 TOOLS = ("unshare", "ip", "nft", "etcd")
-INSIDE = "COROLOCK_FAULTS_INSIDE"
+UNSHARE = ("unshare", "--net", "--pid", "--fork", "--mount-proc", "--kill-child")
+OUTSIDE = "COROLOCK_FAULTS_OUTSIDE"  # the machine's network, so that it is never taken for ours
 FIRST_USER = 61000  # above what Debian gives to people, below what it gives to services
 RESOURCE_ADDRESS = ("127.0.0.10", 7000)
 CLIENT_PORT, PEER_PORT = 2379, 2380
@@ -26,6 +27,10 @@ CLIENT_PORT, PEER_PORT = 2379, 2380
 
 class Impossible(Exception):
     """The harness cannot do what it is for: nothing was learned about the lock."""
+
+
+class NotAllowed(Exception):
+    """This user, or this machine, may make no network namespace."""
 
 
 def run(*command, text=None):
@@ -45,27 +50,30 @@ def wait_until(condition, seconds, what):
     return value
 
 
-def enter_namespace(arguments):
-    """Starts this program again in a namespace, where it is process 1: when it ends, all end."""
+def demand_namespace():
+    """Says why none can be had here."""
     if os.geteuid() != 0:
-        raise Impossible("a network namespace with users of its own needs root: try sudo")
+        raise NotAllowed("a network namespace with users of its own needs root: try sudo")
     missing = [each for each in TOOLS if shutil.which(each) is None]
     if missing:
         raise Impossible(f"not found: {', '.join(missing)}; `./dev setup` installs them")
-    if INSIDE in os.environ:
-        set_up_network()
-        return
-    outside = os.readlink("/proc/self/ns/net")
-    unshare = ["unshare", "--net", "--pid", "--fork", "--mount-proc", "--kill-child"]
-    probe = subprocess.run([*unshare, "true"], capture_output=True, text=True, check=False)
+    probe = subprocess.run([*UNSHARE, "true"], capture_output=True, text=True, check=False)
     if probe.returncode:
-        raise Impossible(f"no private namespace may be made here: {probe.stderr.strip()}")
-    os.execvpe("unshare", [*unshare, *arguments], {**os.environ, INSIDE: outside})
+        raise NotAllowed(f"no private namespace may be made here: {probe.stderr.strip()}")
+
+
+def in_namespace(command):
+    """The exit code of the command in a namespace of its own, where it is process 1: all that it
+    starts ends with it, and it ends with this process."""
+    outside = os.readlink("/proc/self/ns/net")
+    environment = {**os.environ, OUTSIDE: outside}
+    whole = ["setpriv", "--pdeathsig", "KILL", *UNSHARE, *command]
+    return subprocess.run(whole, env=environment, check=False).returncode
 
 
 def set_up_network():
-    if os.readlink("/proc/self/ns/net") == os.environ[INSIDE]:
-        raise Impossible(f"{INSIDE} is set, but this is the network of the machine")
+    if os.environ.get(OUTSIDE) in (None, os.readlink("/proc/self/ns/net")):
+        raise Impossible("this is the network of the machine")
     run("ip", "link", "set", "lo", "up")
     # The rule for local addresses comes first, and would hide those of the users.
     run("ip", "rule", "add", "pref", "100", "lookup", "local")
