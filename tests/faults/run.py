@@ -68,7 +68,7 @@ CONTROLS = {
         ("tokens", "progress"), ("lose-replies-of-owner",), hold=0.05, flaw="header-revision"
     ),
     "no-self-check": Control(
-        ("belief", "honesty"), ("pause-client", "cut-client"), hold=0.3, flaw="no-self-check"
+        ("belief", "honesty"), ("pause-owner", "cut-client"), hold=0.5, flaw="no-self-check"
     ),
     "ignored-tokens": Control(
         ("resource",), ("pause-owner",), hold=0.5, flaw="no-self-check", ignore_tokens=True
