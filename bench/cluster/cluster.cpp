@@ -10,8 +10,11 @@
 //   crowd URL TASKS              "tasks tokens": how many grants of the server that many local
 //                                waiters cost
 
+#include "cluster/etcd/gateway.hpp"
+#include "cluster/postgresql/connection.hpp"
 #include <corolock/cluster.hpp>
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -83,6 +86,11 @@ class bare {
       co_await connection_->ask("SELECT 1", clock::now() + 5s);
     }
   }
+  void close() {
+    if (connection_) {
+      connection_->close("it is not needed any more");
+    }
+  }
   etcd::gateway& gateway() { return *gateway_; }
 
   static void require(const etcd::reply& got) {
@@ -125,6 +133,7 @@ awaitable<void> pairs(strand on, std::string url, int blocks, int rounds) {
     const std::int64_t lock_ns = co_await timed(lock, rounds);
     std::cout << bare_ns << ' ' << lock_ns << '\n';
   }
+  floor.close();
   co_await s.async_close(use_awaitable);
 }
 
@@ -132,7 +141,10 @@ awaitable<void> hold_ours(strand on, std::string url, clock::time_point until) {
   const corolock::session s = co_await corolock::async_connect(on, url, {}, use_awaitable);
   const corolock::distributed_mutex mutex(s, name);
   while (clock::now() < until) {
-    corolock::distributed_guard guard = co_await mutex.async_lock(use_awaitable);
+    auto [failed, guard] = co_await mutex.async_lock(net::as_tuple(use_awaitable));
+    if (failed) {
+      throw std::runtime_error(failed.message() + ": " + s.problem());
+    }
     const std::int64_t granted = now_ns();
     std::cout << granted << ' ' << now_ns() << '\n';
     co_await guard.async_release(use_awaitable);

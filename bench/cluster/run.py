@@ -15,6 +15,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 
 BLOCKS = 5
 PROCESSES = 4
@@ -30,15 +31,19 @@ def say(text):
 
 
 def started(program, *words):
-    return subprocess.Popen([program, *map(str, words)], stdout=subprocess.PIPE, text=True)
+    """A process and the file that it prints to: one that waits for a full pipe would hold the lock."""
+    out = tempfile.TemporaryFile("w+", encoding="ascii")
+    return subprocess.Popen([program, *map(str, words)], stdout=out), out
 
 
 def numbers_of(process):
     """The lines of numbers that a process prints until it ends."""
-    said, _ = process.communicate()
-    if process.returncode != 0:
-        raise Failure(f"{' '.join(process.args[1:2])} ended with {process.returncode}")
-    return [[int(each) for each in line.split()] for line in said.splitlines()]
+    program, out = process
+    with out:
+        if program.wait() != 0:
+            raise Failure(f"{program.args[1]} ended with {program.returncode}")
+        out.seek(0)
+        return [[int(each) for each in line.split()] for line in out]
 
 
 def quantile(values, part):
