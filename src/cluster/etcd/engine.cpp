@@ -274,7 +274,7 @@ class etcd_engine final : public engine {
       if (time_->now() >= limit) {
         throw cluster_error(cluster_errc::unreachable, "no etcd answers: " + got.message);
       }
-      co_await pause.sleep(*time_, std::min(limit, time_->now() + pause_between_));
+      co_await pause.sleep(*time_, std::min(limit, time_->now() + pause_between));
     }
   }
 
@@ -291,7 +291,7 @@ class etcd_engine final : public engine {
       if (waits && !queue->stream) {
         co_await watch_queue(queue);
         if (!queue->stream) {
-          co_await a.sleep(*time_, time_->now() + pause_between_);
+          co_await a.sleep(*time_, time_->now() + pause_between);
           continue;
         }
       }
@@ -305,7 +305,7 @@ class etcd_engine final : public engine {
       }
       if (said.is != reply::kind::answered) {
         doubtful_.insert(place);
-        co_await a.sleep(*time_, time_->now() + pause_between_);
+        co_await a.sleep(*time_, time_->now() + pause_between);
         continue;
       }
       const std::vector<entry> all = entries_of_transaction(said.body);
@@ -546,7 +546,7 @@ class etcd_engine final : public engine {
     }
   }
 
-  static constexpr duration pause_between_ = 100ms;
+  static constexpr duration pause_between = 100ms;
 
   const strand strand_;
   const std::size_t servers_;
