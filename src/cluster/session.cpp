@@ -278,7 +278,10 @@ awaitable<std::tuple<error_code, std::shared_ptr<guard_state>>> session_core::lo
     std::shared_ptr<session_handle> handle, std::shared_ptr<named_lock> lock,
     std::shared_ptr<attempt> a, patience how) {
   using result = std::tuple<error_code, std::shared_ptr<guard_state>>;
-  local_mutex_guard gate = co_await enter(*lock, *a, how);
+  local_mutex_guard gate = lock->gate.try_lock();
+  if (!gate && how != patience::none) {
+    gate = co_await enter(*lock, *a);
+  }
   if (a->ended()) {
     result none(a->why(), nullptr);
     co_return none;
@@ -324,12 +327,8 @@ std::shared_ptr<guard_state> session_core::guard_of(std::shared_ptr<session_hand
   return guard;
 }
 
-// The gate; none if it is not free and the patience is none, or if the attempt has ended.
-awaitable<local_mutex_guard> session_core::enter(named_lock& lock, attempt& a, patience how) {
-  local_mutex_guard gate = lock.gate.try_lock();
-  if (gate || how == patience::none) {
-    co_return gate;
-  }
+// The gate; none if the attempt has ended.
+awaitable<local_mutex_guard> session_core::enter(named_lock& lock, attempt& a) {
   const auto place = lock.waiting.insert(lock.waiting.end(), options_.time->now());
   auto token = net::bind_cancellation_slot(a.slot(), net::as_tuple(net::use_awaitable));
   std::tuple<error_code, local_mutex_guard> got = co_await async_lock(lock.gate, token);
@@ -339,7 +338,7 @@ awaitable<local_mutex_guard> session_core::enter(named_lock& lock, attempt& a, p
 
 awaitable<bool> session_core::may_hand_over(named_lock& lock) {
   const remote_grant& grant = *lock.current;
-  if (lock.waiting.empty() || grant.token.sequence >= most_hand_overs ||
+  if (grant.token.sequence >= most_hand_overs ||
       options_.time->now() - grant.since >= options_.ttl / 2) {
     co_return false;
   }
@@ -368,7 +367,7 @@ awaitable<std::tuple<error_code, release_result>> session_core::release(
   named_lock& lock = *guard->lock;
   release_result what = release_result::released;
   bool keeps = false;
-  if (holds(*guard->grant)) {
+  if (!lock.waiting.empty() && holds(*guard->grant)) {
     keeps = co_await may_hand_over(lock);
   }
   if (!keeps) {

@@ -7,11 +7,16 @@
 // it has the lock, and reports the revision of a read as its token.
 //
 // To wait, the prefix is watched *before* the key is put, from no revision on: such a watch is
-// always served at once, one from a past revision ten times a second only. The put tells who is
-// ahead; the watch tells when they go, and also if our own key goes first. Events and answers come
-// on different connections, so keys that went are remembered while we wait: an answer that is
-// older than an event changes nothing. Whatever the watch may have missed, the queue is asked for
-// again three times in a ttl.
+// always served at once, one from a past revision ten times a second only. A transaction puts the
+// key and tells who is ahead; the watch tells when they go, and also if our own key goes first.
+// Events and answers come on different connections, so keys that went are remembered while we
+// wait: an answer that is older than an event changes nothing. Whatever the watch may have missed,
+// the queue is asked for again three times in a ttl.
+//
+// Once an answer has told of the whole queue while the watch was open, the queue is known for as
+// long as that watch lasts, because it tells of every change, in order. Then a plain put is enough,
+// which costs the server about half: when the watch tells of our own key, it has told of all that
+// were put before, and of all of those that went.
 //
 // A request without an answer is asked again. The first may still be carried out, seconds later,
 // and put a key that was deleted meanwhile: that is no grant to anybody, but it would stand in the
@@ -94,9 +99,9 @@ struct entry {
   std::int64_t created = 0;
 };
 
-std::vector<entry> entries_in(const json::object& range) {
+std::vector<entry> entries_in(const json::object& of, std::string_view name) {
   std::vector<entry> all;
-  if (const json::array* const list = list_in(range, "kvs")) {
+  if (const json::array* const list = list_in(of, name)) {
     all.reserve(list->size());
     for (const json::value& each : *list) {
       if (const json::object* const kv = each.if_object()) {
@@ -115,7 +120,7 @@ std::vector<entry> entries_of_transaction(const json::object& answer) {
       const json::object* const one = each.if_object();
       if (const json::object* const range =
               one == nullptr ? nullptr : object_in(*one, "response_range")) {
-        all = entries_in(*range);
+        all = entries_in(*range, "kvs");
       }
     }
   }
@@ -158,6 +163,11 @@ std::string prefix_of(std::string_view name) {
   return prefix + "/";
 }
 
+struct place {
+  std::int64_t created = 0;
+  time_point since;
+};
+
 // What is known of a name's queue. The watch's reader has a share in it.
 struct name_queue {
   name_queue(std::string_view name, std::shared_ptr<time_source> clock)
@@ -165,16 +175,22 @@ struct name_queue {
 
   std::string prefix;
   std::shared_ptr<time_source> time;
-  std::shared_ptr<watch> stream;             // null: nothing is told
-  std::map<std::string, time_point> others;  // since when; while there is a stream
-  std::set<std::string> gone;                // deleted since the waiter began
+  std::shared_ptr<watch> stream;        // null: nothing is told
+  std::uint64_t switches = 0;           // of servers, when it was opened
+  std::map<std::string, place> places;  // while there is a stream
+  bool is_known = false;                // while there is a stream: no place is missing
+  std::set<std::string> gone;           // deleted since the waiter began
   attempt* waiter = nullptr;
   std::string held_key;
   std::weak_ptr<remote_grant> held;
 
-  void see(const std::string& key) { others.emplace(key, time->now()); }
+  void see(const entry& one) {
+    if (!gone.contains(one.key)) {
+      places.emplace(one.key, place{one.created, time->now()});
+    }
+  }
   void see_gone(const std::string& key) {
-    others.erase(key);
+    places.erase(key);
     if (waiter != nullptr) {
       gone.insert(key);
       waiter->wake();
@@ -203,7 +219,10 @@ bool take_events(name_queue& to, const json::object& message) {
       if (text_in(*event, "type") == "DELETE") {
         to.see_gone(key);
       } else {
-        to.see(key);
+        to.see({key, number_in(*kv, "create_revision")});
+        if (to.waiter != nullptr) {
+          to.waiter->wake();
+        }
       }
     }
   }
@@ -256,6 +275,7 @@ class etcd_engine final : public engine {
       const reply got = co_await gateway_.ask("/v3/lease/grant", std::move(question));
       if ((got.is == reply::kind::answered && number_in(got.body, "ID") == lease_) ||
           got.says("lease already exists")) {
+        co_await require_user();
         co_return;
       }
       if (got.is == reply::kind::error) {
@@ -280,38 +300,58 @@ class etcd_engine final : public engine {
 
   awaitable<acquired> acquire(const std::string& name, bool waits, attempt& a) override {
     const std::shared_ptr<name_queue> queue = queue_of(name);
-    const std::uint64_t place = ++last_place_;
-    const std::string key = key_of(*queue, place);
+    const std::uint64_t number = ++last_place_;
+    const std::string key = key_of(*queue, number);
     queue->gone.clear();
     queue->waiter = &a;
     acquired got;
     std::int64_t token = 0;
     bool is_asked = false;  // the key may be there
     while (!a.ended() && !got.why && !got.grant) {
+      if (waits && queue->switches != gateway_.switches()) {
+        close_stream(*queue);  // its server may be cut off from the others
+      }
       if (waits && !queue->stream) {
-        co_await watch_queue(queue);
+        co_await watch_queue(queue, got.text);
+        if (!got.text.empty()) {
+          got.why = cluster_errc::refused;
+          break;
+        }
         if (!queue->stream) {
           co_await a.sleep(*time_, time_->now() + pause_between);
           continue;
         }
       }
-      json::object question = waits ? entering(*queue, key) : entering_if_empty(*queue, key);
+      const std::shared_ptr<watch> stream = queue->stream;
+      const bool by_put = waits && queue->is_known && !is_asked;
       is_asked = true;
-      const reply said = co_await gateway_.ask("/v3/kv/txn", std::move(question));
+      const reply said = co_await enter(*queue, key, waits, by_put);
       if (said.is == reply::kind::error) {
         is_asked = false;
         got.why = said.says("lease not found") ? cluster_errc::session_lost : cluster_errc::refused;
+        got.text = "etcd: " + said.message;
         break;
       }
       if (said.is != reply::kind::answered) {
-        doubtful_.insert(place);
+        doubtful_.insert(number);
         co_await a.sleep(*time_, time_->now() + pause_between);
         continue;
       }
-      const std::vector<entry> all = entries_of_transaction(said.body);
+      std::vector<entry> all;
+      if (by_put) {
+        all = co_await told(*queue, key, a);
+      } else {
+        all = entries_of_transaction(said.body);
+      }
       const auto own = std::ranges::find(all, key, &entry::key);
-      if (own == all.end()) {  // it was not put, because the queue is not empty
-        is_asked = false;
+      if (own == all.end()) {
+        if (by_put && !queue->gone.contains(key)) {  // the watch is silent: ask how things are
+          continue;
+        }
+        is_asked = false;  // it has gone; or it was not put, because the queue is not empty
+        if (by_put) {
+          got.why = cluster_errc::lock_lost;
+        }
         break;
       }
       if (token != 0 && own->created != token) {
@@ -321,13 +361,12 @@ class etcd_engine final : public engine {
       token = own->created;
       std::set<std::string> ahead;
       for (const entry& each : all) {
-        if (each.key != key) {
-          queue->see(each.key);
-        }
+        queue->see(each);
         if (each.created < token) {
           ahead.insert(each.key);
         }
       }
+      queue->is_known = queue->is_known || (stream && queue->stream == stream);
       const bool is_first = co_await wait_until_first(*queue, key, ahead, a);
       if (queue->gone.contains(key)) {
         is_asked = false;
@@ -335,14 +374,14 @@ class etcd_engine final : public engine {
       } else if (is_first) {
         got.grant = std::make_shared<remote_grant>();
         got.grant->token.token = static_cast<std::uint64_t>(token);
-        got.grant->place = place;
+        got.grant->place = number;
         queue->held = got.grant;
         queue->held_key = key;
       }
     }
     queue->waiter = nullptr;
     if (!got.grant && is_asked) {
-      co_await leave(key, place);
+      co_await leave(key, number);
     }
     co_return got;
   }
@@ -353,18 +392,19 @@ class etcd_engine final : public engine {
     queue->held_key.clear();  // what the watch tells of it from now on is our own doing
     bool is_repeated = false;
     for (std::size_t i = 0; i < servers_ + 1; ++i) {
-      json::object question{
-          {"compare", only(if_created_at(key, static_cast<std::int64_t>(grant.token.token)))},
-          {"success", only({{"request_delete_range", json::object{{"key", base64(key)}}}})}};
-      const reply said = co_await gateway_.ask("/v3/kv/txn", std::move(question));
+      json::object question{{"key", base64(key)}, {"prev_kv", true}};
+      const reply said = co_await gateway_.ask("/v3/kv/deleterange", std::move(question));
       if (said.is == reply::kind::answered) {
         if (doubtful_.contains(grant.place)) {
           abandon(key, grant.place);
         }
         // Only we delete our keys while the lease lasts: if it is gone at the second time of
-        // asking, it went at the first.
-        co_return is_true(said.body, "succeeded") || is_repeated ? release_result::released
-                                                                 : release_result::already_lost;
+        // asking, it went at the first. One that was put again meanwhile is not what was granted.
+        const std::vector<entry> deleted = entries_in(said.body, "prev_kvs");
+        const bool was_ours =
+            deleted.empty() ? is_repeated
+                            : deleted[0].created == static_cast<std::int64_t>(grant.token.token);
+        co_return was_ours ? release_result::released : release_result::already_lost;
       }
       is_repeated = true;
     }
@@ -379,7 +419,7 @@ class etcd_engine final : public engine {
     if (said.is != reply::kind::answered) {
       co_return verdict::unknown;
     }
-    const std::vector<entry> found = entries_in(said.body);
+    const std::vector<entry> found = entries_in(said.body, "kvs");
     const bool is_there =
         !found.empty() && found[0].created == static_cast<std::int64_t>(grant.token.token);
     co_return is_there ? verdict::yes : verdict::no;
@@ -393,9 +433,9 @@ class etcd_engine final : public engine {
     }
     const time_point now = time_->now();
     duration longest{};
-    for (const auto& [key, since] : queue->others) {
+    for (const auto& [key, each] : queue->places) {
       if (key != own) {
-        longest = std::max(longest, now - since);
+        longest = std::max(longest, now - each.since);
       }
     }
     co_return longest;
@@ -439,6 +479,14 @@ class etcd_engine final : public engine {
   }
 
  private:
+  // It gives a lease to anybody, but where it has users nothing else.
+  awaitable<void> require_user() {
+    json::object question{{"key", base64(prefix_of(""))}, {"count_only", true}};
+    const reply said = co_await gateway_.ask("/v3/kv/range", std::move(question));
+    if (said.says("user name is empty")) {
+      throw cluster_error(cluster_errc::refused, gateway_.server() + ": " + said.message);
+    }
+  }
   static std::string hexadecimal(std::int64_t number) {
     std::array<char, 16> digits{};
     const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number, 16).ptr;
@@ -480,32 +528,63 @@ class etcd_engine final : public engine {
             {"failure", only(look)}};
   }
 
-  awaitable<void> watch_queue(const std::shared_ptr<name_queue>& queue) {
-    const std::shared_ptr<watch> stream = co_await gateway_.open_watch(queue->prefix);
+  awaitable<void> watch_queue(const std::shared_ptr<name_queue>& queue, std::string& refused) {
+    std::string why;
+    const std::shared_ptr<watch> stream = co_await gateway_.open_watch(queue->prefix, why);
+    if (!why.empty()) {
+      refused = "etcd: " + why;
+    }
     if (!stream) {
       co_return;
     }
     queue->stream = stream;
-    queue->others.clear();
+    queue->switches = gateway_.switches();
+    queue->places.clear();
+    queue->is_known = false;
     net::co_spawn(strand_, follow(queue, stream), net::detached);
   }
 
-  // False: look again, or the attempt has ended.
+  awaitable<reply> enter(const name_queue& queue, const std::string& key, bool waits, bool by_put) {
+    if (by_put) {
+      json::object question{{"key", base64(key)}, {"lease", std::to_string(lease_)}};
+      return gateway_.ask("/v3/kv/put", std::move(question));
+    }
+    return gateway_.ask("/v3/kv/txn", waits ? entering(queue, key) : entering_if_empty(queue, key));
+  }
+
+  // The whole queue, when the watch has told of our key; empty if it does not.
+  awaitable<std::vector<entry>> told(const name_queue& queue, const std::string& key, attempt& a) {
+    std::vector<entry> all;
+    const bool is_told =
+        co_await wait_until(queue, key, a, [&] { return queue.places.contains(key); });
+    if (is_told) {
+      all.reserve(queue.places.size());
+      for (const auto& [each, at] : queue.places) {
+        all.push_back({each, at.created});
+      }
+    }
+    co_return all;
+  }
   awaitable<bool> wait_until_first(const name_queue& queue, const std::string& key,
                                    std::set<std::string>& ahead, attempt& a) {
-    const time_point look_again = time_->now() + ttl_ / 3;
-    const std::uint64_t switches = gateway_.switches();
-    for (;;) {
+    return wait_until(queue, key, a, [&] {
       std::erase_if(ahead, [&](const std::string& each) { return queue.gone.contains(each); });
-      if (ahead.empty()) {
-        co_return true;
-      }
-      const bool is_told = queue.stream && gateway_.switches() == switches;
+      return ahead.empty();
+    });
+  }
+  // False: look again, or the attempt has ended.
+  template <class Condition>
+  awaitable<bool> wait_until(const name_queue& queue, const std::string& key, attempt& a,
+                             Condition is_so) {
+    const time_point look_again = time_->now() + ttl_ / 3;
+    while (!is_so()) {
+      const bool is_told = queue.stream && gateway_.switches() == queue.switches;
       if (a.ended() || queue.gone.contains(key) || !is_told || time_->now() >= look_again) {
         co_return false;
       }
       co_await a.sleep(*time_, look_again);
     }
+    co_return true;
   }
 
   // Without a comparison: no key is used twice.

@@ -41,6 +41,7 @@ using tcp = net::ip::tcp;
 namespace {
 
 constexpr std::size_t most_idle = 4;
+constexpr std::string_view unknown_token = "invalid auth token";
 constexpr std::size_t most_bytes = std::size_t{16} << 20;  // of an answer, or of one event
 
 // Without the URL's text: it may have a password in it.
@@ -308,30 +309,51 @@ void gateway::give_up_server() {
 }
 
 // Null, and why.
-awaitable<std::unique_ptr<connection>> gateway::connect(std::string& why) {
+awaitable<std::unique_ptr<connection>> gateway::connect(std::string& why, bool& is_foreign) {
   auto made = std::make_unique<connection>(strand_, tls_, url_.is_tls, url_.servers[server_]);
   made->tcp_layer().expires_after(limit_);
   const error_code error = co_await made->open();
   if (error) {
-    why = error.message();
+    is_foreign = error.category() == net::error::get_ssl_category();
+    if (is_foreign) {
+      why = "TLS: " + error.message();
+    } else if (error == net::ssl::error::stream_truncated) {
+      why = "TLS: " + std::string(closed_without_answer);
+    } else {
+      why = error.message();
+    }
     made.reset();
   }
   co_return std::move(made);
 }
 
 awaitable<reply> gateway::ask(std::string path, json::object question) {
-  if (!url_.user.empty() && token_.empty()) {
-    reply got = co_await authenticate();
-    if (got.is != reply::kind::answered) {
+  const std::string text = json::serialize(question);
+  for (bool is_second = false;; is_second = true) {
+    if (!url_.user.empty() && token_.empty()) {
+      reply got = co_await authenticate();
+      if (got.is != reply::kind::answered) {
+        co_return got;
+      }
+    }
+    const std::string used = token_;
+    reply got = co_await ask_once(path, text);
+    if (!got.says(unknown_token)) {
+      co_return got;
+    }
+    forget_token(used);
+    if (is_second) {
+      got.is = reply::kind::none;
       co_return got;
     }
   }
-  reply got = co_await ask_once(std::move(path), json::serialize(question));
-  if (got.says("invalid auth token")) {  // it was not used for too long, or the server is new
+}
+
+// It was not used for too long, or the server is new; unless somebody has another already.
+void gateway::forget_token(const std::string& token) {
+  if (token_ == token) {
     token_.clear();
-    got.is = reply::kind::none;
   }
-  co_return got;
 }
 
 awaitable<reply> gateway::authenticate() {
@@ -362,9 +384,11 @@ awaitable<reply> gateway::ask_once(std::string path, std::string question) {
   };
   if (idle_.empty()) {
     std::string why;
-    on = co_await connect(why);
+    bool is_foreign = false;
+    on = co_await connect(why, is_foreign);
     if (!on) {
       failed(why);
+      got.is = is_foreign ? reply::kind::foreign : reply::kind::none;
       co_return got;
     }
   } else {
@@ -422,9 +446,17 @@ awaitable<reply> gateway::ask_once(std::string path, std::string question) {
   co_return got;
 }
 
-awaitable<std::shared_ptr<watch>> gateway::open_watch(std::string prefix) {
+awaitable<std::shared_ptr<watch>> gateway::open_watch(std::string prefix, std::string& refused) {
+  if (!url_.user.empty() && token_.empty()) {
+    const reply got = co_await authenticate();
+    if (got.is != reply::kind::answered) {
+      refused = got.is == reply::kind::error ? got.message : "";
+      co_return nullptr;
+    }
+  }
   std::string why;
-  std::unique_ptr<connection> on = co_await connect(why);
+  bool is_foreign = false;
+  std::unique_ptr<connection> on = co_await connect(why, is_foreign);
   if (!on) {
     give_up_server();
     co_return nullptr;
@@ -432,13 +464,26 @@ awaitable<std::shared_ptr<watch>> gateway::open_watch(std::string prefix) {
   json::object range{{"key", base64(prefix)}, {"range_end", base64(end_of(prefix))}};
   const json::object question{{"create_request", std::move(range)}};
   on->tcp_layer().expires_after(limit_);
-  const error_code error = co_await on->post("/v3/watch", token_, json::serialize(question));
+  const std::string used = token_;
+  const error_code error = co_await on->post("/v3/watch", used, json::serialize(question));
   if (error) {
     co_return nullptr;
   }
   auto opened = std::make_shared<watch>(std::move(on));
   const std::optional<json::object> first = co_await opened->next();
   if (!first || first->if_contains("created") == nullptr) {
+    co_return nullptr;
+  }
+  if (first->if_contains("canceled") != nullptr) {  // so it tells whom it does not let in
+    const json::value* const reason = first->if_contains("cancel_reason");
+    const bool has_text = reason != nullptr && reason->is_string();
+    const std::string said =
+        has_text ? std::string(reason->get_string()) : "it does not let us watch";
+    if (said.find(unknown_token) != std::string::npos) {
+      forget_token(used);
+    } else {
+      refused = said;
+    }
     co_return nullptr;
   }
   opened->connection_->tcp_layer().expires_never();

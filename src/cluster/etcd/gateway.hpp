@@ -92,17 +92,19 @@ class gateway {
   ~gateway();
 
   boost::asio::awaitable<reply> ask(std::string path, boost::json::object question);
-  // Null if the server did not confirm it in time.
-  boost::asio::awaitable<std::shared_ptr<watch>> open_watch(std::string prefix);
+  // Null if the server did not confirm it in time, or has refused it: then it has said why.
+  boost::asio::awaitable<std::shared_ptr<watch>> open_watch(std::string prefix,
+                                                            std::string& refused);
   // How often another server had to be tried.
   [[nodiscard]] std::uint64_t switches() const noexcept { return switches_; }
   // The server that is asked next.
   [[nodiscard]] std::string server() const;
 
  private:
-  boost::asio::awaitable<std::unique_ptr<connection>> connect(std::string& why);
+  boost::asio::awaitable<std::unique_ptr<connection>> connect(std::string& why, bool& is_foreign);
   boost::asio::awaitable<reply> ask_once(std::string path, std::string question);
   boost::asio::awaitable<reply> authenticate();
+  void forget_token(const std::string& token);
   void give_up_server();
 
   const strand strand_;

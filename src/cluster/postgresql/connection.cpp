@@ -153,11 +153,9 @@ void connection::send(const std::string& statement) {
   flush(socket_ ? PQsendQuery(server_.get(), statement.c_str()) : 0);
 }
 
-void connection::send(const std::string& statement, const std::string& parameter) {
+void connection::send(const char* prepared, const std::string& parameter) {
   const char* text = parameter.c_str();
-  flush(socket_ ? PQsendQueryParams(server_.get(), statement.c_str(), 1, nullptr, &text, nullptr,
-                                    nullptr, 0)
-                : 0);
+  flush(socket_ ? PQsendQueryPrepared(server_.get(), prepared, 1, &text, nullptr, nullptr, 0) : 0);
 }
 
 // Our statements are shorter than any socket's buffer.
@@ -223,10 +221,10 @@ awaitable<std::optional<std::string>> connection::ask(std::string statement, tim
   co_return co_await answer(limit);
 }
 
-awaitable<std::optional<std::string>> connection::ask(std::string statement, std::string parameter,
+awaitable<std::optional<std::string>> connection::ask(const char* prepared, std::string parameter,
                                                       time_point limit) {
   const local_mutex_guard mine = co_await async_lock(turn, net::use_awaitable);
-  send(statement, parameter);
+  send(prepared, parameter);
   co_return co_await answer(limit);
 }
 

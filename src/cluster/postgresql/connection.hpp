@@ -42,18 +42,21 @@ class connection : public std::enable_shared_from_this<connection> {
   void close(const std::string& why);
 
   // The last value of the first row; none if it is null or there is no row. Throws gone, also when
-  // the limit has passed, and cluster_error when the server refuses the statement.
+  // the limit has passed, and cluster_error when the server refuses the statement. The second form
+  // is for a statement that was prepared, by its name, and has one parameter.
   boost::asio::awaitable<std::optional<std::string>> ask(std::string statement, time_point limit);
-  boost::asio::awaitable<std::optional<std::string>> ask(std::string statement,
+  boost::asio::awaitable<std::optional<std::string>> ask(const char* prepared,
                                                          std::string parameter, time_point limit);
   // The same in two steps: wait() is over when there is an answer, or the attempt has ended.
   void send(const std::string& statement);
-  void send(const std::string& statement, const std::string& parameter);
+  void send(const char* prepared, const std::string& parameter);
   boost::asio::awaitable<bool> wait(attempt& a);
   boost::asio::awaitable<std::optional<std::string>> answer(time_point limit);
 
   [[nodiscard]] bool is_open() const noexcept { return socket_.has_value(); }
+  // The backend's; a pooler tells one of its own.
   [[nodiscard]] int process() const noexcept { return process_; }
+  void set_process(int process) noexcept { process_ = process; }
   [[nodiscard]] int version() const noexcept { return PQserverVersion(server_.get()); }
 
   // One statement at a time.

@@ -10,8 +10,12 @@
 #include "engine.hpp"
 
 #include "connection.hpp"
+#include <corolock/asio/lock.hpp>
+
+#include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <map>
 #include <set>
@@ -41,19 +45,31 @@ constexpr capabilities postgresql_capabilities{.engine = "postgresql",
 // pg_locks tells since when a lock is waited for from this version on.
 constexpr int least_version = 140000;
 
-constexpr auto try_lock =
-    "SELECT CASE WHEN pg_try_advisory_lock($1::bigint) THEN nextval('corolock_tokens') END";
+// What is asked often is planned once per connection; each takes the lock's key. The server plans
+// nextval() with the sequence, so that has to be there.
+struct prepared {
+  const char* name;
+  const char* text;
+};
+constexpr prepared try_lock{
+    "corolock_try_lock",
+    "SELECT CASE WHEN pg_try_advisory_lock($1) THEN nextval('corolock_tokens') END"};
 // From left to right: the token is drawn when the lock is held.
-constexpr auto lock_and_token = "SELECT pg_advisory_lock($1::bigint), nextval('corolock_tokens')";
-constexpr auto unlock = "SELECT pg_advisory_unlock($1::bigint)";
-constexpr auto is_mine =
+constexpr prepared lock_and_token{"corolock_lock",
+                                  "SELECT pg_advisory_lock($1), nextval('corolock_tokens')"};
+constexpr prepared unlock{"corolock_unlock", "SELECT pg_advisory_unlock($1)"};
+constexpr prepared is_mine{
+    "corolock_is_mine",
     "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()"
-    " AND objsubid = 1 AND (classid::bigint << 32 | objid::bigint) = $1::bigint";
-constexpr auto longest_wait_of_others =
+    " AND objsubid = 1 AND (classid::bigint << 32 | objid::bigint) = $1"};
+constexpr prepared longest_wait_of_others{
+    "corolock_longest_wait",
     "SELECT (1000000 * max(extract(epoch FROM clock_timestamp() - coalesce(waitstart,"
     " clock_timestamp()))))::bigint FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-    " AND objsubid = 1 AND (classid::bigint << 32 | objid::bigint) = $1::bigint";
+    " AND objsubid = 1 AND (classid::bigint << 32 | objid::bigint) = $1"};
+constexpr std::array all_prepared{try_lock, lock_and_token, unlock, is_mine,
+                                  longest_wait_of_others};
 
 // One number space for all programs on the database: a hash of 64 bits, of a text of ours. Names
 // that collide share a lock, which is safe.
@@ -89,11 +105,15 @@ class postgresql_engine final : public engine {
     lose_ = std::move(lose);
     const time_point limit = std::chrono::steady_clock::now() + time_to_connect_;
     try {
-      co_await prepare(main_, limit);
+      co_await connect(main_, limit);
       co_await require_no_pooler(limit);
       co_await require_sequence(limit);
+      co_await prepare(main_, limit);
     } catch (const gone& error) {
       throw cluster_error(cluster_errc::unreachable, error.what());
+    } catch (const cluster_error&) {
+      main_->close("the server does not do");  // it would live on, with the locks it may have
+      throw;
     }
   }
 
@@ -106,8 +126,10 @@ class postgresql_engine final : public engine {
       co_return got;
     }
     try {
-      got.grant = co_await try_on_main(key);
-      if (!got.grant && waits) {
+      const auto token = co_await main_->ask(try_lock.name, std::to_string(key), limit());
+      if (token) {
+        got.grant = grant_of(*token, 0);
+      } else if (waits) {
         got.grant = co_await wait_for(key, a);
       }
     } catch (const std::exception& error) {
@@ -125,7 +147,7 @@ class postgresql_engine final : public engine {
     const connection_ptr c = connection_of(grant);
     release_result result = release_result::unknown;
     try {
-      const auto was_held = co_await c->ask(unlock, std::to_string(key), limit());
+      const auto was_held = co_await c->ask(unlock.name, std::to_string(key), limit());
       result = was_held == "t" ? release_result::released : release_result::already_lost;
     } catch (const std::exception& error) {
       failure(error);
@@ -141,7 +163,7 @@ class postgresql_engine final : public engine {
   awaitable<verdict> verify(const std::string& name, const remote_grant& grant) override {
     const connection_ptr c = connection_of(grant);
     try {
-      const auto mine = co_await c->ask(is_mine, std::to_string(key_of(name)), limit());
+      const auto mine = co_await c->ask(is_mine.name, std::to_string(key_of(name)), limit());
       co_return mine ? verdict::yes : verdict::no;
     } catch (const std::exception& error) {
       failure(error);
@@ -152,7 +174,7 @@ class postgresql_engine final : public engine {
   awaitable<duration> longest_wait(const std::string& name, const remote_grant&) override {
     try {
       const auto waited =
-          co_await main_->ask(longest_wait_of_others, std::to_string(key_of(name)), limit());
+          co_await main_->ask(longest_wait_of_others.name, std::to_string(key_of(name)), limit());
       co_return waited ? std::chrono::microseconds(number_in(*waited)) : duration();
     } catch (const std::exception& error) {
       failure(error);
@@ -173,8 +195,13 @@ class postgresql_engine final : public engine {
       try {
         co_await each->ask("SELECT 1", limit());
       } catch (const std::exception& error) {
-        failure(error);
-        result = verdict::no;
+        const bool is_needed = each == main_ || std::ranges::any_of(waiters_, [&](const auto& one) {
+                                 return one.second == each;
+                               });
+        if (is_needed) {  // it may have given its lock back meanwhile, and been closed
+          failure(error);
+          result = verdict::no;
+        }
       }
     }
     co_return result;
@@ -208,7 +235,7 @@ class postgresql_engine final : public engine {
     return cluster_errc::session_lost;
   }
 
-  awaitable<void> prepare(connection_ptr c, time_point until) {
+  awaitable<void> connect(connection_ptr c, time_point until) {
     co_await c->connect(until);
     if (c->version() < least_version) {
       throw cluster_error(cluster_errc::wrong_server, "PostgreSQL " +
@@ -229,12 +256,24 @@ class postgresql_engine final : public engine {
         {"tcp_keepalives_count", std::to_string(seconds.count())},
         {"tcp_user_timeout", std::to_string(milliseconds.count())},
     };
+    std::string set;
     for (const auto& [name, value] : settings) {
-      std::string set = "SET ";
-      set.append(name).append(" = ").append(value);
-      co_await c->ask(set, until);
+      set.append("SET ").append(name).append(" = ").append(value).append(";");
+    }
+    co_await c->ask(set, until);
+    if (is_pooled_) {
+      const auto process = co_await c->ask("SELECT pg_backend_pid()", until);
+      c->set_process(static_cast<int>(number_in(process.value_or(""))));
     }
     c->on_end([this](const std::string& why) { lose_(why); });
+  }
+
+  static awaitable<void> prepare(connection_ptr c, time_point until) {
+    std::string all;
+    for (const auto& [name, text] : all_prepared) {
+      all.append("PREPARE ").append(name).append("(bigint) AS ").append(text).append(";");
+    }
+    co_await c->ask(all, until);
   }
 
   // A pooler that gives every transaction another backend cannot keep a session's lock. One that is
@@ -246,11 +285,21 @@ class postgresql_engine final : public engine {
     if (id_ == std::to_string(main_->process())) {
       co_return;
     }
+    is_pooled_ = true;
     const auto other = std::make_shared<connection>(strand_, url_);
     co_await other->connect(until);
-    co_await other->ask("BEGIN", until);
-    const auto others = co_await other->ask("SELECT pg_backend_pid()", until);
-    const auto again = co_await main_->ask("SELECT pg_backend_pid()", until);
+    std::optional<std::string> others;
+    std::optional<std::string> again;
+    try {
+      co_await other->ask("BEGIN", until);
+      others = co_await other->ask("SELECT pg_backend_pid()", until);
+      again = co_await main_->ask("SELECT pg_backend_pid()", until);
+    } catch (const gone& error) {
+      // One that changes it with every statement ends who begins a transaction.
+      if (std::string_view(error.what()).find("statement pooling") == std::string_view::npos) {
+        throw;
+      }
+    }
     other->close("it is not needed any more");
     if (others == process || again != process) {
       throw cluster_error(cluster_errc::wrong_server,
@@ -265,9 +314,9 @@ class postgresql_engine final : public engine {
     if (!there) {
       // Two that create it at once: one at a time.
       const std::string key = std::to_string(key_of(""));
-      co_await main_->ask("SELECT pg_advisory_lock($1::bigint)", key, until);
+      co_await main_->ask("SELECT pg_advisory_lock(" + key + ")", until);
       co_await main_->ask("CREATE SEQUENCE IF NOT EXISTS corolock_tokens CACHE 1 NO CYCLE", until);
-      co_await main_->ask(unlock, key, until);
+      co_await main_->ask("SELECT pg_advisory_unlock(" + key + ")", until);
     }
     const auto good = co_await main_->ask(
         "SELECT 1 FROM pg_sequence WHERE seqrelid = 'corolock_tokens'::regclass AND seqcache = 1"
@@ -278,11 +327,6 @@ class postgresql_engine final : public engine {
                           "PostgreSQL: the sequence corolock_tokens is not CACHE 1 NO CYCLE with a"
                           " positive increment, so its values are no tokens");
     }
-  }
-
-  awaitable<std::shared_ptr<remote_grant>> try_on_main(std::int64_t key) {
-    const auto token = co_await main_->ask(try_lock, std::to_string(key), limit());
-    co_return token ? grant_of(*token, 0) : nullptr;
   }
 
   static std::shared_ptr<remote_grant> grant_of(const std::string& token, std::uint64_t place) {
@@ -302,14 +346,17 @@ class postgresql_engine final : public engine {
     }
     if (!c) {
       c = std::make_shared<connection>(strand_, url_);
-      co_await prepare(c, std::chrono::steady_clock::now() + time_to_connect_);
+      const time_point until = std::chrono::steady_clock::now() + time_to_connect_;
+      co_await connect(c, until);
+      co_await prepare(c, until);
     }
     // While it waits, its end is this wait's, not the session's.
     c->on_end(nullptr);
-    const local_mutex_guard mine = c->turn.try_lock();
+    // It may be asked for a renewal still that began before its last lock was given back.
+    const local_mutex_guard mine = co_await async_lock(c->turn, net::use_awaitable);
     std::optional<std::string> token;
     try {
-      c->send(lock_and_token, std::to_string(key));
+      c->send(lock_and_token.name, std::to_string(key));
       const bool is_answered = co_await c->wait(a);
       if (is_answered) {
         token = co_await c->answer(limit());
@@ -319,6 +366,13 @@ class postgresql_engine final : public engine {
       }
     } catch (const gone& error) {
       throw cluster_error(cluster_errc::lock_lost, error.what());
+    } catch (const cluster_error&) {
+      c->close("a wait on it failed");  // it may have the lock all the same
+      throw;
+    }
+    if (!main_->is_open()) {  // closed meanwhile: nobody else would close this one
+      c->close("the session is closed");
+      throw cluster_error(cluster_errc::session_lost, "PostgreSQL: the session is lost");
     }
     if (!token) {
       co_await cancel(c, key);
@@ -334,14 +388,14 @@ class postgresql_engine final : public engine {
   // any case; and what is not clear ends with the connection.
   awaitable<void> cancel(connection_ptr c, std::int64_t key) {
     try {
-      co_await main_->ask("SELECT pg_cancel_backend($1::int)", std::to_string(c->process()),
+      co_await main_->ask("SELECT pg_cancel_backend(" + std::to_string(c->process()) + ")",
                           limit());
       try {
         co_await c->answer(limit());
       } catch (const cluster_error&) {
         // An error does not mean that it has not been granted.
       }
-      c->send(unlock, std::to_string(key));
+      c->send(unlock.name, std::to_string(key));
       co_await c->answer(limit());
       keep(std::move(c));
     } catch (const std::exception&) {
@@ -352,7 +406,7 @@ class postgresql_engine final : public engine {
   void keep(connection_ptr c) {
     constexpr std::size_t most_idle = 4;
     c->on_end(nullptr);
-    if (c->is_open() && idle_.size() < most_idle) {
+    if (c->is_open() && main_->is_open() && idle_.size() < most_idle) {
       idle_.push_back(std::move(c));
     } else {
       c->close("it is not needed any more");
@@ -369,6 +423,7 @@ class postgresql_engine final : public engine {
   std::map<std::uint64_t, connection_ptr> waiters_;  // those that hold a lock, by its place
   std::vector<connection_ptr> idle_;
   std::set<std::int64_t> keys_;
+  bool is_pooled_ = false;
   std::uint64_t last_place_ = 0;
 };
 

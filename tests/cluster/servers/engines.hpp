@@ -175,21 +175,33 @@ class postgresql_engine {
   sql ask_;
 };
 
-/// What an etcd server answers, by its JSON gateway; with a connection of its own, which blocks.
+/// What an etcd server answers, by its JSON gateway, to whom the token is of; with a connection of
+/// its own, which blocks.
 inline std::string etcd_says(const std::string& url, const std::string& path,
-                             const std::string& question) {
+                             const std::string& question, const std::string& token = "") {
   const auto host = url.find("//") + 2;
   const auto colon = url.rfind(':');
   asio::io_context context;
   asio::ip::tcp::socket server(context);
   server.connect({asio::ip::make_address(url.substr(host, colon - host)),
                   static_cast<asio::ip::port_type>(std::stoul(url.substr(colon + 1)))});
-  asio::write(server, asio::buffer("POST " + path + " HTTP/1.0\r\nContent-Length: " +
-                                   std::to_string(question.size()) + "\r\n\r\n" + question));
+  asio::write(server, asio::buffer("POST " + path + " HTTP/1.0\r\n" +
+                                   (token.empty() ? "" : "Authorization: " + token + "\r\n") +
+                                   "Content-Length: " + std::to_string(question.size()) +
+                                   "\r\n\r\n" + question));
   std::string answer;
   boost::system::error_code end;
   asio::read(server, asio::dynamic_buffer(answer), end);
   return answer;
+}
+
+/// How many keys begin with "corolock/": the tests lock one name at a time when they ask.
+inline std::size_t etcd_queue(const std::string& url) {
+  const std::string answer =
+      etcd_says(url, "/v3/kv/range",
+                R"({"key":"Y29yb2xvY2sv","range_end":"Y29yb2xvY2sw","count_only":true})");
+  const auto count = answer.find("\"count\":\"");
+  return count == std::string::npos ? 0 : std::stoul(answer.substr(count + 9));
 }
 
 class etcd_engine {
@@ -200,15 +212,7 @@ class etcd_engine {
 
   static std::string url() { return url_in("COROLOCK_ETCD"); }
   static client connect(asio::io_context& context) { return {connected(context, url())}; }
-
-  // All keys that begin with "corolock/": the tests lock one name at a time when they ask.
-  static std::size_t queue(const std::string&) {
-    const std::string answer =
-        etcd_says(url(), "/v3/kv/range",
-                  R"({"key":"Y29yb2xvY2sv","range_end":"Y29yb2xvY2sw","count_only":true})");
-    const auto count = answer.find("\"count\":\"");
-    return count == std::string::npos ? 0 : std::stoul(answer.substr(count + 9));
-  }
+  static std::size_t queue(const std::string&) { return etcd_queue(url()); }
 };
 
 }  // namespace corolock_test

@@ -30,8 +30,7 @@ using error_code = boost::system::error_code;
 /// cancel() may be called elsewhere.
 class attempt : public std::enable_shared_from_this<attempt> {
  public:
-  explicit attempt(const strand& on)
-      : strand_(on), timer_(std::make_shared<boost::asio::steady_timer>(on)) {}
+  explicit attempt(const strand& on) : strand_(on) {}
 
   void cancel() {
     boost::asio::post(
@@ -53,8 +52,15 @@ class attempt : public std::enable_shared_from_this<attempt> {
   [[nodiscard]] bool ended() const noexcept { return why_.failed(); }
   [[nodiscard]] error_code why() const noexcept { return why_; }
 
-  void wake() { timer_->cancel(); }
+  void wake() {
+    if (timer_) {
+      timer_->cancel();
+    }
+  }
   boost::asio::awaitable<void> sleep(time_source& time, time_source::time_point limit) {
+    if (!timer_) {
+      timer_ = std::make_shared<boost::asio::steady_timer>(strand_);
+    }
     return time.sleep(timer_, limit);
   }
 
@@ -65,7 +71,7 @@ class attempt : public std::enable_shared_from_this<attempt> {
 
  private:
   strand strand_;
-  time_source::timer timer_;
+  time_source::timer timer_;  // null until something sleeps: most calls need not
   boost::asio::cancellation_signal signal_;
   std::function<void()> on_end_;
   error_code why_;

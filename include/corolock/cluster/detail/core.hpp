@@ -184,7 +184,7 @@ class session_core : public std::enable_shared_from_this<session_core> {
   boost::asio::awaitable<void> end_at(std::shared_ptr<attempt> a, time_source::timer on,
                                       time_source::time_point limit);
   boost::asio::awaitable<void> sweep(std::shared_ptr<named_lock> lock);
-  boost::asio::awaitable<local_mutex_guard> enter(named_lock& lock, attempt& a, patience how);
+  boost::asio::awaitable<local_mutex_guard> enter(named_lock& lock, attempt& a);
   boost::asio::awaitable<bool> may_hand_over(named_lock& lock);
   boost::asio::awaitable<release_result> give_back(named_lock& lock);
   boost::asio::awaitable<std::tuple<error_code, std::shared_ptr<guard_state>>> lock_within(
