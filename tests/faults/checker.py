@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 RESULTS = ("ok", "fail", "info")
 CLIENT_OPS = ("acquire", "release", "write", "lost")
 RESOURCE_OPS = ("read", "write")
-FAULTS = ("pause", "kill", "partition")
+FAULTS = ("pause", "kill", "partition", "free")
 
 
 class Unreadable(Exception):
@@ -82,6 +82,8 @@ class Grant:
     end: float = math.inf
     deadline: float | None = None
     writes: list[Line] = field(default_factory=list)
+    # From when the engine took the lock away by itself until its owner must know.
+    taken: list[tuple[int, int]] = field(default_factory=list)
 
     @property
     def start(self):
@@ -248,7 +250,31 @@ def grants_of(run):
     for (process, _), grant in grants.items():
         bounds = [grant.end, grant.deadline, killed.get(process)]
         grant.end = min(each for each in bounds if each is not None)
+    excuse(run, grants)
     return grants
+
+
+def excuse(run, grants):
+    """An engine may free a lock and grant it again before its owner can have heard of it: what the
+    owner believes in meanwhile is for the resource to reject."""
+    deaf = defaultdict(list)
+    for each in run.faults:
+        if each.fault in ("pause", "partition"):
+            deaf[each.target].append((each.t_begin, each.t_end))
+    freed = defaultdict(list)
+    for each in run.faults:
+        if each.fault == "free":
+            until = each.t_end
+            for begin, end in sorted(deaf[each.target]):
+                if begin <= until:
+                    until = max(until, end)
+            freed[each.target].append((each.t_begin, each.t_end, until + run.end.margin))
+    for (process, _), grant in grants.items():
+        for begin, end, until in freed[process]:
+            if grant.start < end and grant.end > begin:
+                grant.taken.append((begin, until))
+        if any(begin < grant.end <= until for begin, until in grant.taken):
+            grant.end = min(begin for begin, until in grant.taken)
 
 
 class Pauses:
@@ -320,6 +346,8 @@ def check_belief(run, grants):
         starts = [each.start for each in active]
         for grant in group:
             for write in grant.writes:
+                if any(begin <= write.t_invoke <= until for begin, until in grant.taken):
+                    continue
                 before = bisect.bisect_right(starts, write.t_invoke)
                 for other in latest[before - 1] if before else ():
                     if other not in (None, grant) and other.end > write.t_invoke:

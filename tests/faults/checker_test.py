@@ -206,6 +206,21 @@ class Belief(Case):
         history.acquire("b", 32, 33, 3, deadline=33).release("b", 31, 2)
         self.assertIn("belief", {each.rule for each in self.findings(history)})
 
+    def test_of_who_could_not_know_that_the_engine_took_it_away(self):
+        def taken():
+            history = self.overlapping().fault("free", "a", 25, 26)
+            history.acquire("c", 50, 51, 1, grant=9, name="other")
+            return history.ending(live=["c"], margin=10)
+
+        self.assert_kept(taken().lost("a", 36, 1))
+        self.assert_kept(taken().write("a", 31, 1, 1, result="fail").lost("a", 36, 1))
+        self.assertEqual(len(self.findings(taken().lost("a", 37, 1))), 1)
+        # Nor could who was stopped, or cut off.
+        for fault in ("pause", "partition"):
+            self.assert_kept(taken().fault(fault, "a", 24, 40).lost("a", 50, 1))
+            self.assertEqual(len(self.findings(taken().fault(fault, "a", 24, 40).lost("a", 51, 1))), 1)
+            self.assertEqual(len(self.findings(taken().fault(fault, "b", 24, 40).lost("a", 50, 1))), 1)
+
     def test_a_write_while_another_is_active(self):
         history = self.overlapping(deadline=29).write("a", 31, 1, 1, result="fail")
         wheres = "client-b.jsonl:1", "client-a.jsonl:2"

@@ -4,7 +4,8 @@
 // A process of clients under test: its tasks take a lock, write at the resource under its token,
 // and give it back; README.md describes the history, which goes to stdout. run.py starts it.
 //
-//   client --seed N --process NAME --name LOCK --hold SECONDS --resource HOST:PORT NODE...
+//   client --seed N --process NAME --name LOCK --hold SECONDS --ttl SECONDS
+//          --resource HOST:PORT URL
 
 #include <corolock/asio.hpp>
 #include <corolock/async_mutex.hpp>
@@ -29,7 +30,6 @@
 #include <string_view>
 #include <tuple>
 #include <utility>
-#include <vector>
 
 namespace {
 
@@ -39,15 +39,14 @@ using namespace std::chrono_literals;
 using net::ip::tcp;
 using std::chrono::milliseconds;
 
-constexpr milliseconds ttl = 2s;
-
 struct settings {
   std::uint64_t seed = 0;
   std::string process;
   std::string name;
   double hold = 0;
+  std::chrono::seconds ttl{};
   std::string resource;
-  std::vector<std::string> nodes;
+  std::string url;
 };
 
 std::int64_t nanoseconds(std::chrono::steady_clock::time_point t) {
@@ -122,17 +121,18 @@ class client {
   net::awaitable<corolock::session> connected() {
     const auto gate = co_await corolock::async_lock(connecting_, net::use_awaitable);
     while (!stopping_ && (!session_ || session_.is_lost())) {
-      std::string url = "etcd://";
-      for (const std::string& node : settings_.nodes) {
-        url += (url.back() == '/' ? "" : ",") + node + ":2379";
-      }
       corolock::session_options options;
-      options.ttl = ttl;
+      options.ttl = settings_.ttl;
+      bool failed = false;
       try {
-        session_ = co_await corolock::async_connect(context_.get_executor(), url, options,
+        session_ = co_await corolock::async_connect(context_.get_executor(), settings_.url, options,
                                                     net::use_awaitable);
       } catch (const corolock::cluster_error& error) {
         std::cerr << settings_.process << ": " << error.what() << '\n';
+        failed = true;
+      }
+      if (failed) {  // a server that is not there says so at once
+        co_await pause_for(50ms);
       }
     }
     co_return session_;
@@ -270,6 +270,7 @@ settings read(int count, char** arguments) {
       {"--process", [&](std::string v) { result.process = std::move(v); }},
       {"--name", [&](std::string v) { result.name = std::move(v); }},
       {"--hold", [&](const std::string& v) { result.hold = std::stod(v); }},
+      {"--ttl", [&](const std::string& v) { result.ttl = std::chrono::seconds(std::stoi(v)); }},
       {"--resource", [&](std::string v) { result.resource = std::move(v); }},
   };
   for (int i = 1; i < count; ++i) {
@@ -277,7 +278,7 @@ settings read(int count, char** arguments) {
     if (option != options.end() && i + 1 < count) {
       option->second(arguments[++i]);
     } else {
-      result.nodes.emplace_back(arguments[i]);
+      result.url = arguments[i];
     }
   }
   return result;

@@ -7,6 +7,7 @@ leader" or "a holder" is what the run makes it.
 """
 
 import contextlib
+import signal
 import time
 
 import servers
@@ -16,6 +17,7 @@ class Fault:
     """begin(), then for a while wait until has_effect(), then end()."""
 
     kind = ""
+    ended = None  # when, if that was before end()
 
     def __init__(self, harness, target):
         self.harness = harness
@@ -127,6 +129,99 @@ class IsolateLeader(Cut):
         return super().has_effect() and leader not in (None, self.before)
 
 
+class LoseMajority(Fault):
+    """Two nodes are stopped at once: the last one cannot decide anything."""
+
+    kind = "pause"
+
+    def __init__(self, harness, nodes, left):
+        super().__init__(harness, nodes[0])
+        self.nodes = nodes
+        self.left = left
+
+    def begin(self):
+        for each in self.nodes:
+            servers.pause(each.process, each.name)
+
+    def has_effect(self):
+        return not self.left.is_healthy()
+
+    def end(self):
+        for each in self.nodes:
+            servers.resume(each.process, each.name)
+        self.harness.cluster.wait_healthy()
+
+    def __str__(self):
+        return f"pause of {' and '.join(each.name for each in self.nodes)}"
+
+
+class RestartServer(Fault):
+    """PostgreSQL without a shutdown, as after a crash: every lock is free, every connection gone."""
+
+    kind = "kill"
+
+    def begin(self):
+        begin = time.monotonic_ns()
+        names = [each.name for each in self.harness.clients]
+        self.target.stop_at_once()
+        for each in names:
+            self.harness.record_fault("free", each, begin, time.monotonic_ns())
+
+    def has_effect(self):
+        return self.target.process.poll() is not None and not self.target.is_healthy()
+
+    def end(self):
+        self.target.start()
+        servers.wait_until(self.target.is_healthy, 60, f"{self.target.name} is healthy again")
+
+
+class PauseServer(Fault):
+    """All its processes; their connections stand."""
+
+    kind = "pause"
+
+    def begin(self):
+        self.target.signal(signal.SIGSTOP)
+        servers.wait_until(self.is_stopped, 10, f"{self.target.name} is stopped")
+
+    def is_stopped(self):
+        # The first one, which would wait for the ended, is stopped, too: those stay as Z.
+        return {servers.state_of(each) for each in self.target.processes()} <= {"T", "Z"}
+
+    def has_effect(self):
+        return self.is_stopped() and not self.target.is_healthy()
+
+    def end(self):
+        self.target.signal(signal.SIGCONT)
+        servers.wait_until(self.target.is_healthy, 60, f"{self.target.name} answers again")
+
+
+class EndBackend(Fault):
+    """Of a connection of the lock's, by the server: whoever has a lock there loses it."""
+
+    kind = "free"
+
+    def __init__(self, harness, target, server, backend):
+        super().__init__(harness, target)
+        self.server = server
+        self.backend = backend
+
+    def begin(self):
+        self.server.ask(f"SELECT pg_terminate_backend({self.backend})")
+        servers.wait_until(self.has_effect, 10, f"{self} has ended it")
+        self.ended = time.monotonic_ns()
+
+    def has_effect(self):
+        there = self.server.backends()
+        return there is not None and self.backend not in [process for process, _ in there]
+
+    def end(self):
+        pass
+
+    def __str__(self):
+        return f"end of backend {self.backend}, of {self.target.name}"
+
+
 class Nemesis:
     """The schedule of one run."""
 
@@ -149,7 +244,7 @@ class Nemesis:
         return servers.wait_until(leader, 60, "the nodes agree on a leader")
 
     def node(self):
-        # The leader half of the time. One node at a time: two would stop the whole cluster.
+        # The leader half of the time. One node at a time: two are another fault.
         leader = self.leader()
         if self.random.random() < 0.5:
             return leader
@@ -179,11 +274,30 @@ class Nemesis:
                 node = self.node()
                 rest = [each for each in nodes if each is not node]
                 return Cut(self.harness, node, rest, way)
+            case "lose-majority":
+                left = self.random.choice(nodes)
+                return LoseMajority(self.harness, [e for e in nodes if e is not left], left)
+            case "restart-server":
+                return RestartServer(self.harness, nodes[0])
+            case "pause-server":
+                return PauseServer(self.harness, nodes[0])
+            case "end-backend":
+                return self.end_backend(nodes[0])
             case "isolate-leader":
                 leader = self.leader()
                 rest = [each for each in nodes if each is not leader]
                 return IsolateLeader(self.harness, leader, rest, "both")
         raise servers.Impossible(f"there is no fault {kind}")
+
+    def end_backend(self, server):
+        clients = {e.machine.address: e for e in self.harness.clients if e.machine not in self.hurt}
+
+        def backends():
+            return [each for each in server.backends() or () if each[1] in clients]
+
+        found = servers.wait_until(backends, 60, "somebody is connected")
+        process, address = self.random.choice(found)
+        return EndBackend(self.harness, clients[address], server, process)
 
     def choose(self):
         """One kind, or two of which one at most is about the nodes."""
@@ -216,7 +330,7 @@ class Nemesis:
             servers.wait_until(fault.has_effect, 30, f"the {fault} has an effect")
         finally:
             fault.end()
-            self.harness.record_fault(fault.kind, name, begin, time.monotonic_ns())
+            self.harness.record_fault(fault.kind, name, begin, fault.ended or time.monotonic_ns())
 
     def run(self, seconds):
         limit = time.monotonic() + seconds
@@ -226,7 +340,7 @@ class Nemesis:
 
 
 def is_of_nodes(kind):
-    return kind.endswith(("node", "leader"))
+    return kind.endswith(("node", "leader", "majority", "server", "backend"))
 
 
 # In seconds: shorter than a lease, or longer.
@@ -241,5 +355,9 @@ LENGTHS = {
 # What meets anybody; the clients' twice, for there are more of them.
 ALL = (
     "pause-client", "kill-client", "cut-client", "pause-client", "cut-client",
-    "pause-node", "kill-node", "cut-node", "isolate-leader",
+    "pause-node", "kill-node", "cut-node", "isolate-leader", "lose-majority",
+)  # fmt: skip
+ALL_OF_POSTGRESQL = (
+    "pause-client", "kill-client", "cut-client", "pause-client", "cut-client", "end-backend",
+    "end-backend", "restart-server", "pause-server",
 )  # fmt: skip

@@ -61,28 +61,20 @@ class Grant:
         self.token = token
 
 
-class Client:
+class Worker:
+    """What a client does with its lock, and how it writes that down."""
+
     def __init__(self, arguments):
         self.process = arguments.process
         self.name = arguments.name
         self.hold = arguments.hold
         self.flaw = arguments.flaw
         self.random = random.Random(f"{arguments.seed} {arguments.process}")
-        self.endpoints = [(each, 2379) for each in arguments.nodes]
-        self.random.shuffle(self.endpoints)
         self.stopping = threading.Event()
-        self.done = threading.Event()  # the main loop has ended
-        self.session = None
         self.numbers = 0
         self.writes = 0
-        self.places = 0
-        self.gateway = self.new_gateway()
-        self.releases = queue.Queue()
         self.resource = socket.create_connection(tuple(arguments.resource.split(":")))
         self.resource_lines = self.resource.makefile("r", encoding="utf-8")
-
-    def new_gateway(self):
-        return Gateway(self.endpoints, TIMEOUTS.get(self.flaw, TIMEOUT))
 
     def record(self, op, t_invoke, result, **more):
         line = {"process": self.process, "op": op, "name": self.name, "t_invoke": t_invoke}
@@ -91,6 +83,57 @@ class Client:
 
     def record_of(self, grant, op, t_invoke, result, **more):
         self.record(op, t_invoke, result, grant=grant.number, token=[grant.token, 0], **more)
+
+    def ask(self, grant, op, **more):
+        request = {"process": self.process, "grant": grant.number, "name": self.name, "op": op}
+        request |= {"token": [grant.token, 0], **more}
+        self.resource.sendall(json.dumps(request).encode() + b"\n")
+        return json.loads(self.resource_lines.readline())
+
+    def write(self, grant):
+        """One update under the token; False when the lock is gone."""
+        t_invoke = time.monotonic_ns()
+        known = {}
+        if held := self.is_held(grant):
+            # Who is rejected tells until when it believed in its lock.
+            known = self.deadline(grant)
+            answer = self.ask(grant, "read")
+            held = answer["accepted"]
+        if held:
+            t_invoke = time.monotonic_ns()
+            known = {}
+            held = self.is_held(grant)
+        if not held:
+            self.record_of(grant, "lost", t_invoke, "ok", **known)
+            return False
+        self.writes += 1
+        deadline = self.deadline(grant)
+        answer = self.ask(grant, "write", id=self.writes, value=answer["value"] + 1)
+        result = "ok" if answer["accepted"] else "fail"
+        self.record_of(grant, "write", t_invoke, result, id=self.writes, **deadline)
+        return answer["accepted"]
+
+    def work(self, grant):
+        for _ in range(self.random.randint(1, 4)):
+            if not self.write(grant):
+                return
+            self.stopping.wait(self.random.uniform(0, self.hold))
+
+
+class Client(Worker):
+    def __init__(self, arguments):
+        super().__init__(arguments)
+        addresses = arguments.url.removeprefix("etcd://").split(",")
+        self.endpoints = [tuple(each.split(":")) for each in addresses]
+        self.random.shuffle(self.endpoints)
+        self.done = threading.Event()  # the main loop has ended
+        self.session = None
+        self.places = 0
+        self.gateway = self.new_gateway()
+        self.releases = queue.Queue()
+
+    def new_gateway(self):
+        return Gateway(self.endpoints, TIMEOUTS.get(self.flaw, TIMEOUT))
 
     # ------------------------------------------------------------------------------- the session
 
@@ -241,41 +284,6 @@ class Client:
 
     # ---------------------------------------------------------------------------------- the work
 
-    def ask(self, grant, op, **more):
-        request = {"process": self.process, "grant": grant.number, "name": self.name, "op": op}
-        request |= {"token": [grant.token, 0], **more}
-        self.resource.sendall(json.dumps(request).encode() + b"\n")
-        return json.loads(self.resource_lines.readline())
-
-    def write(self, grant):
-        """One update under the token; False when the lock is gone."""
-        t_invoke = time.monotonic_ns()
-        known = {}
-        if held := self.is_held(grant):
-            # Who is rejected tells until when it believed in its lock.
-            known = self.deadline(grant)
-            answer = self.ask(grant, "read")
-            held = answer["accepted"]
-        if held:
-            t_invoke = time.monotonic_ns()
-            known = {}
-            held = self.is_held(grant)
-        if not held:
-            self.record_of(grant, "lost", t_invoke, "ok", **known)
-            return False
-        self.writes += 1
-        deadline = self.deadline(grant)
-        answer = self.ask(grant, "write", id=self.writes, value=answer["value"] + 1)
-        result = "ok" if answer["accepted"] else "fail"
-        self.record_of(grant, "write", t_invoke, result, id=self.writes, **deadline)
-        return answer["accepted"]
-
-    def work(self, grant):
-        for _ in range(self.random.randint(1, 4)):
-            if not self.write(grant):
-                return
-            self.stopping.wait(self.random.uniform(0, self.hold))
-
     def run(self):
         threads = [threading.Thread(target=each)
                    for each in (self.keep_alive, self.release_in_background)]  # fmt: skip
@@ -313,7 +321,8 @@ def main():
     parser.add_argument("--name", required=True, help="of the lock")
     parser.add_argument("--process", required=True)
     parser.add_argument("--resource", required=True)
-    parser.add_argument("nodes", nargs="+")
+    parser.add_argument("--ttl", help="ignored: it is this client's own")
+    parser.add_argument("url")
     client = Client(parser.parse_args())
     signal.signal(signal.SIGTERM, lambda *_: client.stopping.set())
     client.run()

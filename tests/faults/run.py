@@ -1,13 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSL-1.0
 # Copyright (c) 2026 the corolock developers
-"""Runs the clients of a lock on three etcd nodes, injects faults, and has the checker judge.
+"""Runs the clients of a lock on etcd or PostgreSQL, injects faults, and has the checker judge.
 
 Every seed has a network namespace of its own, with all that runs in it; when it ends, so do they.
 The histories of a run are in the directory that its first line names.
 """
 
 import argparse
+import dataclasses
 import json
 import pathlib
 import random
@@ -18,20 +19,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 
 import checker
 import nemesis
+import postgresql
 import servers
-from raw_client import TTL
 
 HERE = pathlib.Path(__file__).resolve().parent
 OUTPUT = HERE.parent.parent / "build" / "faults"
 CLIENTS = 5
 # A new leader begins every lease anew, and the clocks of etcd's leases tick every half second;
 # the rest is for a machine with other work.
-BOUND = 2 * TTL + 20
-MARGIN = 0.1
+SLACK = 20
 # How one seed says that there were findings: no exit code of Python's own.
 FOUND = 10
 # The exit code where this machine or user lets no namespace be made: ctest counts it as skipped.
@@ -40,7 +39,7 @@ NOT_ALLOWED = 77
 PATIENCE = 60
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Control:
     """A lock or a resource that is wrong: a right checker finds one of these rules broken."""
 
@@ -49,6 +48,7 @@ class Control:
     hold: float
     flaw: str = "none"  # of the raw client
     ignore_tokens: bool = False
+    engine: str = "etcd"
 
 
 CONTROLS = {
@@ -73,8 +73,20 @@ CONTROLS = {
     "ignored-tokens": Control(
         ("resource",), ("pause-owner",), hold=0.5, flaw="no-self-check", ignore_tokens=True
     ),
+    "no-unlock-after-timeout": Control(
+        ("progress", "leftovers"), ("pause-client",), hold=0.003, flaw="no-unlock-after-timeout",
+        engine="postgresql",
+    ),
 }  # fmt: skip
-RAW = Control((), nemesis.ALL, hold=0.1)
+RAW = {
+    "etcd": Control((), nemesis.ALL, hold=0.1),
+    "postgresql": Control((), nemesis.ALL_OF_POSTGRESQL, hold=0.1, engine="postgresql"),
+}
+# What the raw client on PostgreSQL survives: it connects once.
+RAW_ON_POSTGRESQL = Control(
+    (), ("pause-client", "kill-client"), hold=0.003, engine="postgresql"
+)  # fmt: skip
+ENGINES = {"etcd": servers.Cluster, "postgresql": postgresql.Database}
 
 
 class Client:
@@ -101,18 +113,20 @@ class Harness:
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="corolock-faults-"))
         self.scratch.chmod(0o755)
         self.program = self.copy(program)
-        self.cluster = servers.Cluster(self.scratch)
+        self.cluster = ENGINES[control.engine](self.scratch)
+        self.bound = 2 * self.cluster.ttl + SLACK
         self.clients = [Client(1 + index) for index in range(CLIENTS)]
         self.began = time.monotonic()
         self.last_fault = 0
+        self.is_stuck = False
 
     def copy(self, program):
         if program is not None:
             return [shutil.copy(program, self.scratch / "client")]
-        for each in ("gateway.py", "raw_client.py"):
-            shutil.copy(HERE / each, self.scratch)
-        flaw = ["--flaw", self.control.flaw]
-        return [sys.executable, "-B", str(self.scratch / "raw_client.py"), *flaw]
+        for each in HERE.glob("*.py"):
+            shutil.copy(each, self.scratch)
+        raw = {"etcd": "raw_client.py", "postgresql": "raw_postgresql.py"}[self.control.engine]
+        return [sys.executable, "-B", str(self.scratch / raw), "--flaw", self.control.flaw]
 
     def say(self, text):
         with open(self.output / "nemesis.log", "a", encoding="utf-8") as log:
@@ -143,7 +157,7 @@ class Harness:
             *self.program, "--seed", str(self.seed), "--process", client.name, "--name", "a",
             "--hold", str(self.control.hold),
             "--resource", ":".join(map(str, servers.RESOURCE_ADDRESS)),
-            *(each.machine.address for each in self.cluster.nodes),
+            "--ttl", str(self.cluster.ttl), self.cluster.url,
         ]  # fmt: skip
         history = self.output / f"client-{client.name}.jsonl"
         with open(history, "ab") as lines, open(self.output / "clients.log", "ab") as log:
@@ -181,8 +195,11 @@ class Harness:
             each.process.send_signal(signal.SIGTERM)
         for each in self.clients:
             try:
-                code = each.process.wait(timeout=PATIENCE)
+                code = each.process.wait(timeout=5 if self.is_stuck else PATIENCE)
             except subprocess.TimeoutExpired as error:
+                if self.is_stuck:  # as it waits for what it does not get: the checker will tell
+                    each.process.kill()
+                    continue
                 raise servers.Impossible(f"{each.name} does not end when it is asked to") from error
             if code:
                 raise servers.Impossible(f"{each.name} ended with {code}: see clients.log")
@@ -206,8 +223,8 @@ class Harness:
         self.stop_clients()
         leftovers = self.leftovers()
         self.write("end.jsonl", {
-            "live": [each.name for each in self.clients], "bound": int(BOUND * 1e9),
-            "margin": int(MARGIN * 1e9), "fifo": True, "leftovers": leftovers,
+            "live": [each.name for each in self.clients], "bound": int(self.bound * 1e9),
+            "margin": int(self.cluster.margin * 1e9), "fifo": True, "leftovers": leftovers,
         })  # fmt: skip
         run = checker.read(self.output)
         return run, checker.check(run)
@@ -216,18 +233,22 @@ class Harness:
         """Until all have had the lock again, or so long that the checker will complain."""
         try:
             since = self.last_fault
-            servers.wait_until(lambda: self.all_have_grants_since(since), BOUND + 1, "progress")
+            servers.wait_until(lambda: self.all_have_grants_since(since), self.bound + 1, "progress")
         except servers.Impossible as error:
+            self.is_stuck = True
             self.say(str(error))
 
     def leftovers(self):
         """What is there when the leases of the killed have had the time to run out."""
         try:
-            servers.wait_until(lambda: self.cluster.leftovers() == {"keys": 0, "leases": 0},
-                               BOUND, "nothing is left")  # fmt: skip
+            servers.wait_until(self.is_nothing_left, self.bound, "nothing is left")
         except servers.Impossible as error:
             self.say(str(error))
-        return servers.wait_until(self.cluster.leftovers, PATIENCE, "etcd answers")
+        return servers.wait_until(self.cluster.leftovers, PATIENCE, "the engine answers")
+
+    def is_nothing_left(self):
+        counts = self.cluster.leftovers()
+        return counts is not None and not any(counts.values())
 
     def clean_up(self):
         # What ran here ends with process 1; it writes into the directory until then.
@@ -252,7 +273,13 @@ def run_inside(arguments):
     """One seed, in its namespace: 0, or FOUND with the expected findings, or any."""
     servers.set_up_network()
     output = pathlib.Path(arguments.output)
-    control = CONTROLS[arguments.control] if arguments.control else RAW
+    control = CONTROLS[arguments.control] if arguments.control else RAW[arguments.engine]
+    if control is RAW["postgresql"] and not arguments.client:
+        control = RAW_ON_POSTGRESQL
+    if arguments.hold is not None:
+        control = dataclasses.replace(control, hold=arguments.hold)
+    if arguments.only:
+        control = dataclasses.replace(control, faults=tuple(arguments.only.split(",")))
     harness = Harness(arguments.seed, arguments.seconds, output, control, arguments.client)
     try:
         run, findings = harness.run()
@@ -276,16 +303,23 @@ def run_inside(arguments):
 def run_seed(arguments, seed, control):
     """Whether there were findings."""
     what = control or (pathlib.Path(arguments.client).name if arguments.client else "raw client")
-    output = OUTPUT / f"{control or 'run'}-{seed}"
+    engine = CONTROLS[control].engine if control else arguments.engine
+    output = OUTPUT / f"{control or engine}-{seed}"
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
-    print(f"seed {seed}: {what}, {arguments.seconds} s; {output}", flush=True)
+    print(f"seed {seed}: {what}, {engine}, {arguments.seconds} s; {output}", flush=True)
     command = [sys.executable, "-B", __file__, "--inside", "--seed", str(seed),
                "--seconds", str(arguments.seconds), "--output", str(output)]  # fmt: skip
     if control:
         command += ["--control", control]
-    elif arguments.client:
+    else:
+        command += ["--engine", arguments.engine]
+    if not control and arguments.client:
         command += ["--client", arguments.client]
+    if arguments.hold is not None:
+        command += ["--hold", str(arguments.hold)]
+    if arguments.only:
+        command += ["--only", arguments.only]
     code = servers.in_namespace(command)
     if code not in (0, FOUND):
         raise servers.Impossible(f"seed {seed}: the harness failed with {code}")
@@ -306,18 +340,22 @@ def run_all(arguments, seeds):
     red = [seed for seed in seeds if run_seed(arguments, seed, None)]
     print(f"{len(seeds) - len(red)} of {len(seeds)} seeds without findings")
     for seed in red:
-        print(f"replay: tests/faults/run.py --seed {seed} --seconds {arguments.seconds}")
+        print(f"replay: tests/faults/run.py --engine {arguments.engine} --seed {seed}"
+              f" --seconds {arguments.seconds}")  # fmt: skip
     return 1 if red else 0
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--client", help="the program to test; else a client in Python")
+    parser.add_argument("--engine", choices=list(ENGINES), default="etcd")
     parser.add_argument("--seeds", type=int, default=10, help="how many (default: 10)")
     parser.add_argument("--seed", type=int, help="that one alone, as printed by an earlier run")
     parser.add_argument("--seconds", type=int, default=60, help="of faults (default: 60)")
     parser.add_argument("--control", choices=[*CONTROLS, "all"],
                         help="a lock that is wrong: the checker must notice")  # fmt: skip
+    parser.add_argument("--hold", type=float, help="seconds between two writes, at most")
+    parser.add_argument("--only", help="these kinds of faults (nemesis.py), separated by commas")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--output", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

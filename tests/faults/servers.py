@@ -180,12 +180,16 @@ class Node:
 
 
 class Cluster:
+    ttl = 2
+    # In seconds, within which a loss must be known.
+    margin = 0.1
+
     def __init__(self, scratch):
         self.nodes = [Node(index, scratch) for index in (1, 2, 3)]
 
     @property
-    def endpoints(self):
-        return [(each.machine.address, CLIENT_PORT) for each in self.nodes]
+    def url(self):
+        return "etcd://" + ",".join(f"{each.machine.address}:{CLIENT_PORT}" for each in self.nodes)
 
     def start(self):
         for each in self.nodes:
