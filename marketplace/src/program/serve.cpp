@@ -4,6 +4,7 @@
 #include "serve.hpp"
 
 #include "storage.hpp"
+#include "sweeper.hpp"
 #include <marketplace/http/server.hpp>
 #include <marketplace/storage_problem.hpp>
 
@@ -11,9 +12,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 
@@ -100,7 +99,7 @@ class program {
                     });
     const auto endpoint = server_->listen(with_.listen);
 
-    asio::co_spawn(context_, sweep(), asio::detached);
+    asio::co_spawn(context_, sweeper_.run(), asio::detached);
     asio::co_spawn(context_, server_->run(), asio::detached);
     log::write(log::level::info, "started", {{"address", text_of(endpoint)}});
     std::cout << "marketplace: listening on " << text_of(endpoint) << '\n' << std::flush;
@@ -111,7 +110,7 @@ class program {
     log::write(log::level::info, "stopping");
     service_->is_stopping = true;
     service_->changes.notify();
-    sweep_timer_.cancel();
+    sweeper_.stop();
     co_await server_->stop(with_.grace);
     co_await storage_->close();
     log::write(log::level::info, "stopped");
@@ -142,27 +141,20 @@ class program {
                         [this] { return static_cast<double>(cards_->requests()); });
     measured_.add_gauge("marketplace_limited_clients", "Clients in the table of the register limit",
                         [this] { return static_cast<double>(service_->registering.size()); });
+    measured_.add_gauge("marketplace_sweeper", "Whether this process looks for missed heartbeats",
+                        [this] { return sweeper_.has_lock() ? 1.0 : 0.0; });
   }
 
   asio::awaitable<void> sweep() {
-    const timestamp started_at = wall_clock();
-    boost::system::error_code error;
-    while (!service_->is_stopping) {
-      sweep_timer_.expires_after(with_.sweep_interval);
-      co_await sweep_timer_.async_wait(asio::redirect_error(asio::use_awaitable, error));
-      if (service_->is_stopping) {
-        break;
-      }
-      const auto result = co_await storage_->sweep(wall_clock(), started_at, with_.mass_expiry);
-      if (!result) {
-        log::write(log::level::warning, "sweep failed", {{"why", result.error().message()}});
-        continue;
-      }
-      measured_.count_sweep(result->stale, result->unreachable, result->frozen);
-      if (result->frozen) {
-        log::write(log::level::warning, "sweep frozen",
-                   {{"why", "too many agents would have expired at once"}});
-      }
+    const auto result = co_await storage_->sweep(wall_clock(), started_at_, with_.mass_expiry);
+    if (!result) {
+      log::write(log::level::warning, "sweep failed", {{"why", result.error().message()}});
+      co_return;
+    }
+    measured_.count_sweep(result->stale, result->unreachable, result->frozen);
+    if (result->frozen) {
+      log::write(log::level::warning, "sweep frozen",
+                 {{"why", "too many agents would have expired at once"}});
     }
   }
 
@@ -175,7 +167,9 @@ class program {
   std::optional<registry> registry_;
   std::optional<service> service_;
   std::optional<http::server> server_;
-  asio::steady_timer sweep_timer_{context_};
+  sweeper sweeper_{context_.get_executor(), locks_of(with_.storage), with_.sweep_interval,
+                   [this] { return sweep(); }};
+  const timestamp started_at_ = wall_clock();
 };
 
 }  // namespace

@@ -13,6 +13,18 @@
 
 namespace marketplace {
 
+namespace {
+
+bool is_postgresql(std::string_view storage) {
+  return storage.starts_with("postgresql://") || storage.starts_with("postgres://");
+}
+
+}  // namespace
+
+std::string locks_of(const std::string& storage) {
+  return is_postgresql(storage) ? storage : "memory:";
+}
+
 std::unique_ptr<catalog> open_storage(const std::string& storage, boost::asio::io_context&,
                                       storage_observer observer) {
   constexpr std::string_view sqlite = "sqlite:";
@@ -22,7 +34,7 @@ std::unique_ptr<catalog> open_storage(const std::string& storage, boost::asio::i
   if (storage.starts_with(sqlite) && storage.size() > sqlite.size()) {
     return std::make_unique<sqlite_catalog>(storage.substr(sqlite.size()), std::move(observer));
   }
-  if (storage.starts_with("postgresql://") || storage.starts_with("postgres://")) {
+  if (is_postgresql(storage)) {
     return std::make_unique<postgresql_catalog>(storage, std::move(observer));
   }
   throw std::runtime_error("--storage '" + storage +

@@ -18,4 +18,8 @@ namespace marketplace {
 std::unique_ptr<catalog> open_storage(const std::string& storage, boost::asio::io_context& context,
                                       storage_observer observer);
 
+/// The server of the locks that the processes on that storage share, as corolock::async_connect()
+/// takes it. Where only one process has the storage, that is itself.
+std::string locks_of(const std::string& storage);
+
 }  // namespace marketplace

@@ -9,6 +9,7 @@
 #include <sqlite3.h>
 #include <sys/resource.h>
 
+#include <array>
 #include <atomic>
 #include <csignal>
 #include <filesystem>
@@ -71,6 +72,33 @@ TEST_F(SqliteCatalog, IsThereAfterARestart) {
   EXPECT_EQ(await(after.last_change()).value(), 3);
   EXPECT_EQ(await(after.secret()).value(), secret);
   EXPECT_EQ(await(after.create(agent(1), by("a"))).error().field(), "agent_id");
+}
+
+// How often the write-ahead log has begun anew: https://sqlite.org/fileformat2.html#walformat.
+int beginnings_of_log(const std::string& file) {
+  std::ifstream in(file + "-wal", std::ios::binary);
+  std::array<unsigned char, 16> header{};
+  in.read(reinterpret_cast<char*>(header.data()), header.size());
+  return header[12] << 24 | header[13] << 16 | header[14] << 8 | header[15];
+}
+
+TEST_F(SqliteCatalog, TheLogOfWhatIsWrittenIsCopiedAndBeginsAnew) {
+  int written = 0;
+  {
+    sqlite_catalog filled(file_);
+    while (beginnings_of_log(file_) < 2 && written < 20'000) {
+      agent_record large = agent(static_cast<unsigned>(++written));
+      large.profile.description = std::string(30'000, 'x');
+      ASSERT_TRUE(await(filled.create(std::move(large), by("a"))));
+    }
+    EXPECT_EQ(beginnings_of_log(file_), 2);
+  }
+  sqlite_catalog after(file_);
+  EXPECT_EQ(await(after.find(id(1))).value().profile.description.size(), 30'000U);
+  EXPECT_EQ(
+      await(after.find(id(static_cast<unsigned>(written)))).value().profile.description.size(),
+      30'000U);
+  EXPECT_EQ(await(after.last_change()).value(), written);
 }
 
 TEST_F(SqliteCatalog, AFileThatIsNoDatabaseIsRefusedAndLeftAsItWas) {

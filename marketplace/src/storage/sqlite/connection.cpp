@@ -3,6 +3,8 @@
 
 #include "connection.hpp"
 
+#include "checkpointer.hpp"
+
 #include <array>
 #include <charconv>
 #include <filesystem>
@@ -18,13 +20,11 @@ constexpr std::array<std::string_view, 3> settings{
     "PRAGMA busy_timeout = 5000",
     "PRAGMA mmap_size = 268435456",
 };
-constexpr std::array<std::string_view, 5> settings_of_writer{
+constexpr std::array<std::string_view, 4> settings_of_writer{
     "PRAGMA journal_mode = WAL",
     // The journals of savepoints: the pages of each, and in a file two system calls for a page.
     "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -65536",
-    // A page that was changed many times is copied once: less often, for less work in all.
-    "PRAGMA wal_autocheckpoint = 4000",
     "PRAGMA journal_size_limit = 67108864",
 };
 // How large a file may be to be checked as a whole before it is used.
@@ -137,6 +137,10 @@ handle open(const std::string& file, int flags) {
   return database;
 }
 
+connection::connection(std::string file, role what_for)
+    : file_(std::move(file)), role_(what_for) {}
+connection::~connection() = default;
+
 boost::asio::awaitable<void> connection::connect() {
   if (database_) {
     co_return;
@@ -154,6 +158,7 @@ boost::asio::awaitable<void> connection::connect() {
       for (const std::string_view setting : settings_of_writer) {
         run(setting, {});
       }
+      checkpointer_ = std::make_unique<checkpointer>(database_.get(), file_);
     } else {
       run("PRAGMA query_only = 1", {});
     }

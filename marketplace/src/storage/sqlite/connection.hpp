@@ -28,10 +28,15 @@ handle open(const std::string& file, int flags);
 
 enum class role { writer, reader };
 
+class checkpointer;
+
 /// A connection to a file. Nothing in it suspends.
 class connection final : public sql::connection {
  public:
-  connection(std::string file, role what_for) : file_(std::move(file)), role_(what_for) {}
+  connection(std::string file, role what_for);
+  connection(const connection&) = delete;
+  connection& operator=(const connection&) = delete;
+  ~connection() override;
 
   /// The writer creates the file if it is not there, and looks whether it is a sound one of ours.
   boost::asio::awaitable<void> connect() override;
@@ -56,6 +61,7 @@ class connection final : public sql::connection {
   const role role_;
   handle database_;
   std::unordered_map<std::string, prepared, hash, std::equal_to<>> prepared_;
+  std::unique_ptr<checkpointer> checkpointer_;  // the writer's
 };
 
 extern const sql::dialect dialect;
