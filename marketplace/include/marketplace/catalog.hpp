@@ -204,6 +204,16 @@ class catalog : public agent_repository {
   /// that failed, or this host. Those that change are told in the feed, as change_kind::health.
   virtual result<sweep_result> sweep(timestamp now, timestamp started_at, double at_most) = 0;
 
+  // ----- cards that were fetched
+
+  /// Agents, not deleted, whose card nobody has looked at again since `before`: the longest ago
+  /// first, their ids. The first look is the change that brought the card.
+  virtual result<std::vector<std::string>> cards_to_look_at(timestamp before,
+                                                            std::size_t limit) = 0;
+  /// Somebody looks at the agent's card, now. No change of the agent: neither a version nor a line
+  /// in the feed. False if there is no such agent, or no such card.
+  virtual result<bool> looks_at_card(std::string agent_id, timestamp now) = 0;
+
   // ----- idempotent replies
 
   virtual result<std::optional<stored_reply>> find_reply(std::string scope, std::string key,

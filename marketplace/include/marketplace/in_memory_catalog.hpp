@@ -41,6 +41,8 @@ class in_memory_catalog : public catalog {
   result<agent_record> touch(std::string agent_id, std::chrono::seconds ttl,
                              timestamp now) override;
   result<sweep_result> sweep(timestamp now, timestamp started_at, double at_most) override;
+  result<std::vector<std::string>> cards_to_look_at(timestamp before, std::size_t limit) override;
+  result<bool> looks_at_card(std::string agent_id, timestamp now) override;
 
   result<std::optional<stored_reply>> find_reply(std::string scope, std::string key,
                                                  timestamp now) override;

@@ -44,6 +44,7 @@ class metrics {
   void count_limited(std::string_view policy);
   void observe_storage(std::string_view operation, std::chrono::nanoseconds waited,
                        std::chrono::nanoseconds took);
+  void count_card_look(std::string_view result);
   void count_sweep(std::size_t stale, std::size_t unreachable, bool frozen);
 
   /// In Prometheus' text format 0.0.4.

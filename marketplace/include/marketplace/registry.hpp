@@ -37,6 +37,14 @@ struct registered {
   std::string owner_token;  ///< shown once; empty if the agent was there already
 };
 
+/// What a look at an agent's card ended with.
+enum class card_look : std::uint8_t {
+  unchanged,
+  changed,    ///< and is stored
+  failed,     ///< the host does not answer, or with no card, or with one that is refused
+  overtaken,  ///< somebody changed the agent meanwhile, or it has no fetched card any more
+};
+
 /// The reply to be stored with a registration, made before it is: with the record as it will be.
 using reply_maker = std::function<stored_reply(const registered&)>;
 
@@ -76,6 +84,10 @@ class registry {
                                                     caller who);
   /// Fetches the agent's card again, from where it was or from its base_url.
   boost::asio::awaitable<agent_record> refresh_agent(std::string agent_id, caller who);
+  /// Looks whether the agent's card is still as its host has it, and takes over a new one. Nothing
+  /// is locked while the host is asked, so that nobody waits for that. Throws http::problem only if
+  /// the storage fails.
+  boost::asio::awaitable<card_look> look_at_card(std::string agent_id);
   /// Another owner's token instead of the present one.
   boost::asio::awaitable<registered> rotate_owner(std::string agent_id, caller who);
   boost::asio::awaitable<agent_record> heartbeat(std::string agent_id, std::chrono::seconds ttl,

@@ -154,6 +154,11 @@ CLI::App* add_serve(CLI::App& app, arguments& a) {
       ->check(CLI::Range(1U, 3600U));
   serve
       ->add_option_function<unsigned>(
+          "--refresh-cards", [&a](unsigned s) { a.with.refresh_cards = std::chrono::seconds(s); },
+          "Seconds after which a card that was fetched is looked at again (86400); 0: never")
+      ->check(CLI::Range(0U, 31'536'000U));
+  serve
+      ->add_option_function<unsigned>(
           "--grace", [&a](unsigned s) { a.with.grace = std::chrono::seconds(s); },
           "Seconds that requests have to end when the service stops (10)")
       ->check(CLI::Range(0U, 600U));

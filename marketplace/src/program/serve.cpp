@@ -3,8 +3,9 @@
 
 #include "serve.hpp"
 
+#include "singleton_task.hpp"
 #include "storage.hpp"
-#include "sweeper.hpp"
+#include <marketplace/card_refresher.hpp>
 #include <marketplace/http/server.hpp>
 #include <marketplace/storage_problem.hpp>
 
@@ -16,6 +17,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
@@ -99,7 +101,12 @@ class program {
                     });
     const auto endpoint = server_->listen(with_.listen);
 
-    asio::co_spawn(context_, sweeper_.run(), asio::detached);
+    sweeper_.start();
+    if (with_.refresh_cards.count() != 0) {
+      refresher_.emplace(*storage_, *registry_, with_.refresh_cards,
+                         [this](card_look result) { measured_.count_card_look(name_of(result)); });
+      card_refresher_.start();
+    }
     asio::co_spawn(context_, server_->run(), asio::detached);
     log::write(log::level::info, "started", {{"address", text_of(endpoint)}});
     std::cout << "marketplace: listening on " << text_of(endpoint) << '\n' << std::flush;
@@ -111,6 +118,7 @@ class program {
     service_->is_stopping = true;
     service_->changes.notify();
     sweeper_.stop();
+    card_refresher_.stop();
     co_await server_->stop(with_.grace);
     co_await storage_->close();
     log::write(log::level::info, "stopped");
@@ -143,6 +151,8 @@ class program {
                         [this] { return static_cast<double>(service_->registering.size()); });
     measured_.add_gauge("marketplace_sweeper", "Whether this process looks for missed heartbeats",
                         [this] { return sweeper_.has_lock() ? 1.0 : 0.0; });
+    measured_.add_gauge("marketplace_card_refresher", "Whether this process looks at cards again",
+                        [this] { return card_refresher_.has_lock() ? 1.0 : 0.0; });
   }
 
   asio::awaitable<void> sweep() {
@@ -158,6 +168,19 @@ class program {
     }
   }
 
+  asio::awaitable<void> refresh_cards() {
+    try {
+      co_await refresher_->run();
+    } catch (const std::exception& error) {
+      log::write(log::level::warning, "cards are not refreshed", {{"why", error.what()}});
+    }
+  }
+
+  // In one process of all on this storage.
+  singleton_task_options alone(std::string name, std::chrono::seconds interval) const {
+    return {std::move(name), locks_of(with_.storage), interval};
+  }
+
   const settings with_;
   asio::io_context context_{1};
   metrics measured_;
@@ -166,9 +189,14 @@ class program {
   std::optional<access> guard_;
   std::optional<registry> registry_;
   std::optional<service> service_;
+  std::optional<card_refresher> refresher_;
   std::optional<http::server> server_;
-  sweeper sweeper_{context_.get_executor(), locks_of(with_.storage), with_.sweep_interval,
-                   [this] { return sweep(); }};
+  singleton_task sweeper_{context_.get_executor(), alone("sweeper", with_.sweep_interval),
+                          [this] { return sweep(); }};
+  singleton_task card_refresher_{
+      context_.get_executor(),
+      alone("card refresher", std::min(with_.refresh_cards, std::chrono::seconds(60))),
+      [this] { return refresh_cards(); }};
   const timestamp started_at_ = wall_clock();
 };
 

@@ -30,7 +30,8 @@ struct settings {
   std::string public_url;
   std::chrono::seconds sweep_interval{10};
   double mass_expiry = 0.15;
-  std::chrono::milliseconds grace{10'000};  ///< for requests that are being served when it stops
+  std::chrono::seconds refresh_cards{86'400};  ///< 0: never
+  std::chrono::milliseconds grace{10'000};     ///< for requests that are being served when it stops
   log::level log_level = log::level::info;
 };
 

@@ -123,6 +123,11 @@ class metrics::state {
                                .Name("marketplace_agents_swept_total")
                                .Help("Agents that missed heartbeats, by what they became")
                                .Register(registry);
+  Family<Counter>& card_looks =
+      prometheus::BuildCounter()
+          .Name("marketplace_card_looks_total")
+          .Help("Looks at cards that were fetched before, by what they found")
+          .Register(registry);
   Counter& frozen = prometheus::BuildCounter()
                         .Name("marketplace_sweeps_frozen_total")
                         .Help("Sweeps that did nothing because too many agents would have expired")
@@ -198,6 +203,10 @@ void metrics::observe_storage(std::string_view operation, std::chrono::nanosecon
   }
   found->second.took->Observe(seconds_of(took));
   found->second.waited->Observe(seconds_of(waited));
+}
+
+void metrics::count_card_look(std::string_view result) {
+  state_->card_looks.Add({{"result", std::string(result)}}).Increment();
 }
 
 void metrics::count_sweep(std::size_t stale, std::size_t unreachable, bool frozen) {

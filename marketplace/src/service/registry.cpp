@@ -282,6 +282,48 @@ asio::awaitable<agent_record> registry::refresh_agent(std::string agent_id, call
   co_return valued(co_await agents_.replace(std::move(record), std::move(context), "refresh"));
 }
 
+asio::awaitable<card_look> registry::look_at_card(std::string agent_id) {
+  // Before the host is asked: one that never answers is asked no more often than others.
+  const bool is_there = valued(co_await agents_.looks_at_card(agent_id, now_()));
+  auto seen = co_await agents_.find(agent_id);
+  if (!is_there || !seen || seen->card_url.empty()) {
+    co_return card_look::overtaken;
+  }
+  std::optional<boost::system::result<fetched_card, text_error>> answer;
+  try {
+    answer = co_await cards_.fetch(seen->card_url, seen->card_etag);
+  } catch (const boost::system::system_error& error) {
+    if (error.code() != corolock::errc::timed_out) {
+      throw;
+    }
+  }
+  if (!answer || !*answer || (options_.strict_cards && !(*answer)->card.violations.empty())) {
+    co_return card_look::failed;
+  }
+  fetched_card card = **std::move(answer);
+  if (card.is_unchanged || card.text == seen->card_text) {
+    co_return card_look::unchanged;
+  }
+  const std::vector<std::string> place_keys{"1 agent_id " + agent_id};
+  const guard places = co_await claim(place_keys);
+  change_context context;
+  context.actor = "card refresher";
+  context.at = now_();
+  agent_record record = *std::move(seen);
+  take_card(record, std::move(card));
+  record.profile.last_updated_at = context.at;
+  co_await uninterrupted();
+  const auto stored = co_await agents_.replace(std::move(record), std::move(context), "refresh");
+  if (stored) {
+    co_return card_look::changed;
+  }
+  const auto why = stored.error().why();
+  if (why != repository_error::kind::stale && why != repository_error::kind::not_found) {
+    throw problem_of(stored.error());
+  }
+  co_return card_look::overtaken;
+}
+
 asio::awaitable<registered> registry::rotate_owner(std::string agent_id, caller who) {
   agent_record record = co_await find_owned(std::move(agent_id), who);
   const std::vector<std::string> place_keys{"1 agent_id " + record.profile.agent_id};

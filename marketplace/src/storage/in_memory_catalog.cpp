@@ -88,6 +88,9 @@ class in_memory_catalog::state {
     stored_agent& agent = agents_.emplace(last_sequence_, *std::move(wanted)).first->second;
     by_id_[agent.record.profile.agent_id] = agent.record.sequence;
     insert_into_indexes(agent);
+    if (!agent.record.card_url.empty()) {
+      remember_card(agent.record.sequence, context.at);
+    }
     changed(agent.record, change_kind::registered, context.at);
     audit(context, "register", agent.record, "", to_json(agent.record));
     return agent.record;
@@ -120,6 +123,11 @@ class in_memory_catalog::state {
     remove_from_indexes(*agent);
     *agent = *std::move(wanted);
     insert_into_indexes(*agent);
+    if (agent->record.card_url.empty()) {
+      forget_card(agent->record.sequence);
+    } else {
+      remember_card(agent->record.sequence, context.at);
+    }
     changed(agent->record, change_kind::updated, context.at);
     audit(context, action, agent->record, before, to_json(agent->record));
     return agent->record;
@@ -143,6 +151,7 @@ class in_memory_catalog::state {
     remove_from_indexes(*agent);
     agent->record = made_tombstone(std::move(agent->record), context.at);
     insert_into_indexes(*agent);
+    forget_card(agent->record.sequence);
     changed(agent->record, change_kind::deleted, context.at);
     audit(context, "delete", agent->record, before, "");
     return agent->record;
@@ -310,6 +319,30 @@ class in_memory_catalog::state {
       ++(health == agent_health::stale ? result.stale : result.unreachable);
     }
     return result;
+  }
+
+  repository_result<std::vector<std::string>> cards_to_look_at(timestamp before,
+                                                               std::size_t limit) const {
+    std::vector<std::string> found;
+    const std::lock_guard lock(mutex_);
+    for (const auto& [at, sequence] : oldest_cards_) {
+      if (at >= before || found.size() == limit) {
+        break;
+      }
+      found.push_back(agents_.at(sequence).record.profile.agent_id);
+    }
+    return found;
+  }
+
+  repository_result<bool> looks_at_card(const std::string& agent_id, timestamp now) {
+    const std::lock_guard lock(mutex_);
+    const stored_agent* agent = live(agent_id);
+    if (agent == nullptr || !cards_.contains(agent->record.sequence)) {
+      return false;
+    }
+    forget_card(agent->record.sequence);
+    remember_card(agent->record.sequence, now);
+    return true;
   }
 
   repository_result<std::optional<stored_reply>> find_reply(const std::string& scope,
@@ -491,6 +524,20 @@ class in_memory_catalog::state {
     }
   }
 
+  // A time that is there already stays: only a look changes it.
+  void remember_card(std::int64_t sequence, timestamp now) {
+    if (cards_.emplace(sequence, now).second) {
+      oldest_cards_.emplace(now, sequence);
+    }
+  }
+  void forget_card(std::int64_t sequence) {
+    const auto found = cards_.find(sequence);
+    if (found != cards_.end()) {
+      oldest_cards_.erase({found->second, sequence});
+      cards_.erase(found);
+    }
+  }
+
   void changed(agent_record& record, change_kind kind, timestamp at) {
     agent_change change;
     change.sequence = static_cast<std::int64_t>(changes_.size()) + 1;
@@ -583,6 +630,8 @@ class in_memory_catalog::state {
   std::set<place> by_update_;
   std::set<place> by_name_key_;
   std::set<std::pair<timestamp, std::int64_t>> looks_;
+  std::unordered_map<std::int64_t, timestamp> cards_;  // that were fetched: the last look
+  std::set<std::pair<timestamp, std::int64_t>> oldest_cards_;
   std::int64_t healthy_ = 0;
   std::map<std::string, std::int64_t> tags_;
   std::deque<agent_change> changes_;
@@ -671,6 +720,14 @@ catalog::result<sweep_result> in_memory_catalog::sweep(timestamp now, timestamp 
   auto swept = state_->sweep(now, started_at, at_most);
   state_->tell();
   co_return swept;
+}
+
+catalog::result<std::vector<std::string>> in_memory_catalog::cards_to_look_at(timestamp before,
+                                                                              std::size_t limit) {
+  co_return state_->cards_to_look_at(before, limit);
+}
+catalog::result<bool> in_memory_catalog::looks_at_card(std::string agent_id, timestamp now) {
+  co_return state_->looks_at_card(agent_id, now);
 }
 
 catalog::result<std::optional<stored_reply>> in_memory_catalog::find_reply(std::string scope,

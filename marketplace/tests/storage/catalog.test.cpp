@@ -587,6 +587,51 @@ TEST_P(Catalog, NothingExpiresWhenTooManyWouldAtOnce) {
   EXPECT_EQ(await(it->sweep(at(91'000), at(0), 0.01)).value().unreachable, 5U);
 }
 
+TEST_P(Catalog, ACardThatWasFetchedIsToBeLookedAtAgainAndALookIsNoChange) {
+  const auto due = [&](std::int64_t before, std::size_t limit = 10) {
+    return await(it->cards_to_look_at(at(before), limit)).value();
+  };
+  const auto look = [&](unsigned number, std::int64_t now) {
+    return await(it->looks_at_card(id(number), at(now))).value();
+  };
+  create(agent(1));
+  create(with_card(2));
+  agent_record given = with_card(3);
+  given.card_url.clear();
+  create(std::move(given));
+  ASSERT_TRUE(await(it->create(with_card(4), by("a", at(500)))));
+  EXPECT_THAT(due(0), IsEmpty());
+  EXPECT_THAT(due(500), ElementsAre(id(2)));
+  EXPECT_THAT(due(501), ElementsAre(id(2), id(4)));
+  EXPECT_THAT(due(501, 1), ElementsAre(id(2)));
+
+  const std::int64_t changes = await(it->last_change()).value();
+  EXPECT_TRUE(look(2, 1000));
+  EXPECT_FALSE(look(1, 1000)) << "it has no card";
+  EXPECT_FALSE(look(3, 1000)) << "its card was given";
+  EXPECT_FALSE(look(9, 1000)) << "there is no such agent";
+  EXPECT_THAT(due(1001), ElementsAre(id(4), id(2)));
+  EXPECT_EQ(await(it->find(id(2))).value().profile.version, 1);
+  EXPECT_EQ(await(it->last_change()).value(), changes);
+
+  // A change keeps the time, a card that is given instead takes it away, and one that is fetched
+  // instead brings one.
+  agent_record changed = await(it->find(id(2))).value();
+  changed.profile.description = "another";
+  changed = await(it->replace(std::move(changed), by("a", at(2000)))).value();
+  EXPECT_THAT(due(1001), ElementsAre(id(4), id(2)));
+  changed.card_url.clear();
+  changed = await(it->replace(std::move(changed), by("a", at(2000)))).value();
+  EXPECT_THAT(due(9000), ElementsAre(id(4)));
+  changed.card_url = "https://agent.example/card.json";
+  ASSERT_TRUE(await(it->replace(std::move(changed), by("a", at(3000)))));
+  EXPECT_THAT(due(3000), ElementsAre(id(4)));
+  EXPECT_THAT(due(3001), ElementsAre(id(4), id(2)));
+  await(it->remove(id(4), std::nullopt, by("a"))).value();
+  EXPECT_THAT(due(9000), ElementsAre(id(2)));
+  EXPECT_FALSE(look(4, 9000));
+}
+
 TEST_P(Catalog, AReplyIsStoredWithTheChangeOrNotAtAll) {
   stored_reply reply;
   reply.scope = "me POST /v1/agents";

@@ -25,6 +25,7 @@ using namespace std::chrono_literals;
 using marketplace::postgresql_catalog;
 using marketplace::sqlite_catalog;
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using kind = repository_error::kind;
 
@@ -131,6 +132,30 @@ TEST_F(SqliteCatalog, ADatabaseOfAnotherProgramIsRefusedAndLeftAsItWas) {
   const std::string before = content();
   EXPECT_THAT(refusal(), HasSubstr("another program"));
   EXPECT_EQ(content(), before);
+}
+
+TEST_F(SqliteCatalog, ADatabaseOfTheFirstVersionIsMigratedWithTheCardsThatItHas) {
+  {
+    sqlite_catalog created(file_);
+    agent_record with_card = agent(1);
+    with_card.card_text = R"({"name": "it"})";
+    with_card.card_url = "https://agent1.example/card.json";
+    ASSERT_TRUE(await(created.create(with_card, by("a"))));
+    with_card.profile.agent_id = id(2);
+    with_card.profile.base_url = agent(2).profile.base_url;
+    with_card.name_claim = "another";
+    with_card.urn = "another";
+    ASSERT_TRUE(await(created.create(with_card, by("a"))));
+    await(created.remove(id(2), std::nullopt, by("a"))).value();
+    ASSERT_TRUE(await(created.create(agent(3), by("a"))));
+  }
+  execute(file_, "DROP TABLE card_looks; UPDATE schema_version SET version = 1");
+  for (int opened = 1; opened <= 2; ++opened) {
+    sqlite_catalog migrated(file_);
+    EXPECT_THAT(await(migrated.cards_to_look_at(at(1'000'000), 10)).value(), ElementsAre(id(1)))
+        << opened;
+    EXPECT_EQ(await(migrated.last_change()).value(), 4);
+  }
 }
 
 TEST_F(SqliteCatalog, ADatabaseOfANewerProgramIsRefused) {

@@ -139,6 +139,19 @@ catalog::result<sweep_result> sql_catalog::sweep(timestamp now, timestamp starte
   co_return total;
 }
 
+catalog::result<std::vector<std::string>> sql_catalog::cards_to_look_at(timestamp before,
+                                                                        std::size_t limit) {
+  auto body = [before, limit](transaction& in) { return in.cards_to_look_at(before, limit); };
+  co_return co_await engine_->read<std::vector<std::string>>("cards_to_look_at", std::move(body));
+}
+
+catalog::result<bool> sql_catalog::looks_at_card(std::string agent_id, timestamp now) {
+  auto body = [agent_id = std::move(agent_id), now](transaction& in) {
+    return in.looks_at_card(agent_id, now);
+  };
+  co_return co_await engine_->write<bool>("looks_at_card", std::move(body));
+}
+
 catalog::result<std::optional<stored_reply>> sql_catalog::find_reply(std::string scope,
                                                                      std::string key,
                                                                      timestamp now) {

@@ -247,6 +247,20 @@ outcome<std::int64_t> transaction::last_change() {
   co_return last[0].integer(0);
 }
 
+outcome<std::vector<std::string>> transaction::cards_to_look_at(timestamp before,
+                                                                std::size_t limit) {
+  rows found = co_await execute(
+      "SELECT agent_id FROM card_looks JOIN agents ON seq = agent_seq WHERE last_ms < $1 "
+      "ORDER BY last_ms, agent_seq LIMIT $2",
+      in_ms(before), clamped(limit));
+  std::vector<std::string> agents;
+  agents.reserve(found.size());
+  for (row& each : found) {
+    agents.push_back(each.take_text(0));
+  }
+  co_return agents;
+}
+
 outcome<std::vector<audit_entry>> transaction::history(const std::string& agent_id,
                                                        std::size_t limit) {
   rows found = co_await execute(

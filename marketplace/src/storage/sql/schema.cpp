@@ -7,6 +7,7 @@
 
 #include <array>
 #include <optional>
+#include <span>
 
 namespace marketplace::sql {
 namespace {
@@ -95,7 +96,17 @@ constexpr std::array<std::string_view, 21> first_version{
     "CREATE TABLE facts (name @text NOT NULL PRIMARY KEY, value @text NOT NULL) @keyed",
     "CREATE TABLE schema_version (version @integer NOT NULL) @rows",
 };
-constexpr std::int64_t newest = 1;
+// When each card that was fetched was last looked at. For an older database: a card that was given,
+// which cannot be told here from one that was fetched, is looked at without being fetched.
+constexpr std::array<std::string_view, 3> second_version{
+    R"(CREATE TABLE card_looks (
+         agent_seq @integer NOT NULL PRIMARY KEY,
+         last_ms @integer NOT NULL) @rows)",
+    "CREATE INDEX card_looks_oldest ON card_looks (last_ms)",
+    "INSERT INTO card_looks (agent_seq, last_ms) "
+    "SELECT seq, updated_ms FROM agents WHERE card_text <> '' AND deleted_ms IS NULL",
+};
+constexpr std::int64_t newest = 2;
 
 std::string in_words_of(const dialect& words, std::string_view statement) {
   const std::array<std::pair<std::string_view, std::string_view>, 5> replacements{{
@@ -136,11 +147,16 @@ awaitable<std::int64_t> version_of(connection& database, const dialect& words) {
   co_return version.at(0).integer(0);
 }
 
-awaitable<void> create(connection& database, const dialect& words) {
-  for (const std::string_view statement : first_version) {
+awaitable<void> execute_all(connection& database, const dialect& words,
+                            std::span<const std::string_view> statements) {
+  for (const std::string_view statement : statements) {
     const std::string in_words = in_words_of(words, statement);
     co_await database.execute(in_words, values());
   }
+}
+
+awaitable<void> create(connection& database, const dialect& words) {
+  co_await execute_all(database, words, first_version);
   for (const std::string_view statement : words.schema_of_words) {
     co_await database.execute(statement, values());
   }
@@ -148,9 +164,15 @@ awaitable<void> create(connection& database, const dialect& words) {
   secret.emplace_back(in_hex(new_secret()));
   co_await database.execute("INSERT INTO facts (name, value) VALUES ('secret', $1)",
                             std::move(secret));
+  co_await database.execute("INSERT INTO schema_version (version) VALUES (1)", values());
+}
+
+// From the first version to the newest.
+awaitable<void> update(connection& database, const dialect& words) {
+  co_await execute_all(database, words, second_version);
   values version;
   version.emplace_back(newest);
-  co_await database.execute("INSERT INTO schema_version (version) VALUES ($1)", std::move(version));
+  co_await database.execute("UPDATE schema_version SET version = $1", std::move(version));
 }
 
 awaitable<void> migrate_within(connection& database, const dialect& words) {
@@ -163,6 +185,9 @@ awaitable<void> migrate_within(connection& database, const dialect& words) {
   }
   if (version == 0) {
     co_await create(database, words);
+  }
+  if (version < newest) {
+    co_await update(database, words);
   }
 }
 

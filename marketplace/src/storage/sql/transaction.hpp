@@ -41,6 +41,7 @@ class transaction {
   outcome<agent_record> touch(const std::string& agent_id, std::chrono::seconds ttl, timestamp now);
   outcome<sweep_result> begin_sweep(timestamp now, timestamp started_at, double at_most);
   outcome<sweep_result> sweep_some(timestamp now, timestamp started_at);
+  outcome<bool> looks_at_card(const std::string& agent_id, timestamp now);
   outcome<bool> store_reply(const stored_reply& reply, timestamp now, std::size_t at_most);
   outcome<bool> create_key(const api_key& key);
   outcome<bool> revoke_key(const std::string& id, timestamp now);
@@ -61,6 +62,7 @@ class transaction {
   outcome<std::vector<agent_change>> changes(std::int64_t since, std::size_t limit);
   outcome<std::int64_t> last_change();
   outcome<std::vector<audit_entry>> history(const std::string& agent_id, std::size_t limit);
+  outcome<std::vector<std::string>> cards_to_look_at(timestamp before, std::size_t limit);
   outcome<std::optional<stored_reply>> find_reply(const std::string& scope, const std::string& key,
                                                   timestamp now);
   outcome<std::vector<api_key>> keys();
@@ -88,6 +90,8 @@ class transaction {
                         const agent_record& record, std::string before, std::string after);
   awaitable<void> insert_found_by(const stored_agent& agent, std::int64_t sequence);
   awaitable<void> delete_found_by(const stored_agent& agent, std::int64_t sequence);
+  awaitable<void> remember_card(std::int64_t sequence, timestamp now);
+  awaitable<void> forget_card(std::int64_t sequence);
   void count_tags(const stored_agent& agent, std::int64_t difference);
 
   connection& database_;

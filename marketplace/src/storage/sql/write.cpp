@@ -68,6 +68,9 @@ outcome<agent_record> transaction::create(const stored_agent& wanted,
   }
   co_await insert_found_by(wanted, record.sequence);
   count_tags(wanted, 1);
+  if (!record.card_url.empty()) {
+    co_await remember_card(record.sequence, context.at);
+  }
   co_await record_change(record, change_kind::registered, context.at);
   const std::string action = "register";
   std::string after =
@@ -114,6 +117,11 @@ outcome<agent_record> transaction::replace(const stored_agent& wanted,
   count_tags(*stored_before, -1);
   co_await insert_found_by(after, record.sequence);
   count_tags(after, 1);
+  if (!record.card_url.empty()) {
+    co_await remember_card(record.sequence, context.at);
+  } else if (!before->card_url.empty()) {
+    co_await forget_card(record.sequence);
+  }
   co_await record_change(record, change_kind::updated, context.at);
   std::string json_before = to_json(*before);
   std::string json_after = to_json(record);
@@ -144,6 +152,9 @@ outcome<agent_record> transaction::remove(const std::string& agent_id,
       to_json_without_liveness(record));
   const auto stored_before = prepared(*before);
   count_tags(*stored_before, -1);
+  if (!before->card_url.empty()) {
+    co_await forget_card(record.sequence);
+  }
   co_await record_change(record, change_kind::deleted, context.at);
   const std::string action = "delete";
   std::string json_before = to_json(*before);
@@ -235,6 +246,14 @@ outcome<sweep_result> transaction::sweep_some(timestamp now, timestamp started_a
     ++(record.health == agent_health::stale ? result.stale : result.unreachable);
   }
   co_return result;
+}
+
+outcome<bool> transaction::looks_at_card(const std::string& agent_id, timestamp now) {
+  const rows updated = co_await execute(
+      "UPDATE card_looks SET last_ms = $2 WHERE agent_seq = "
+      "(SELECT seq FROM agents WHERE agent_id = $1) RETURNING agent_seq",
+      agent_id, in_ms(now));
+  co_return !updated.empty();
 }
 
 outcome<bool> transaction::store_reply(const stored_reply& reply, timestamp now,
@@ -351,6 +370,17 @@ boost::asio::awaitable<void> transaction::delete_found_by(const stored_agent& ag
   }
   std::string words = joined(agent.words);
   co_await execute(words_.delete_words, sequence, std::move(words));
+}
+
+// A time that is there already stays: only a look changes it.
+boost::asio::awaitable<void> transaction::remember_card(std::int64_t sequence, timestamp now) {
+  co_await execute(
+      "INSERT INTO card_looks (agent_seq, last_ms) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+      sequence, in_ms(now));
+}
+
+boost::asio::awaitable<void> transaction::forget_card(std::int64_t sequence) {
+  co_await execute("DELETE FROM card_looks WHERE agent_seq = $1", sequence);
 }
 
 void transaction::count_tags(const stored_agent& agent, std::int64_t difference) {

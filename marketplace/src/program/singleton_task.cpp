@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSL-1.0
+// Copyright (c) 2026 the corolock developers
+
+#include "singleton_task.hpp"
+
+#include "log.hpp"
+#include <corolock/cluster/run_while_held.hpp>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <exception>
+#include <utility>
+
+namespace marketplace {
+
+namespace asio = boost::asio;
+
+singleton_task::singleton_task(const asio::any_io_executor& executor,
+                               singleton_task_options options, work once)
+    : options_(std::move(options)), once_(std::move(once)), timer_(executor) {}
+
+void singleton_task::start() {
+  asio::co_spawn(timer_.get_executor(), run(),
+                 asio::bind_cancellation_slot(stopped_.slot(), asio::detached));
+}
+
+asio::awaitable<void> singleton_task::run() {
+  while (!is_stopping_) {
+    try {
+      session_ = co_await corolock::async_connect(timer_.get_executor(), options_.server, {},
+                                                  asio::use_awaitable);
+      if (!is_stopping_) {
+        co_await work_while_locked();
+      }
+    } catch (const std::exception& error) {
+      if (!is_stopping_) {
+        log::write(log::level::warning, "no lock for the " + options_.name,
+                   {{"why", error.what()}});
+      }
+    }
+    session_ = corolock::session();
+    if (!is_stopping_) {
+      co_await pause();
+    }
+  }
+}
+
+asio::awaitable<void> singleton_task::work_while_locked() {
+  const corolock::distributed_mutex mutex(session_, "marketplace/" + options_.name);
+  const auto work = [this](const corolock::distributed_guard&) -> asio::awaitable<void> {
+    has_lock_ = true;
+    for (;;) {
+      co_await pause();
+      if (is_stopping_) {
+        break;
+      }
+      co_await once_();
+    }
+  };
+  try {
+    co_await corolock::run_while_held(mutex, work);
+  } catch (...) {
+    has_lock_ = false;
+    throw;
+  }
+  has_lock_ = false;
+}
+
+// Ends early when it stops.
+asio::awaitable<void> singleton_task::pause() {
+  timer_.expires_after(options_.interval);
+  co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
+}
+
+void singleton_task::stop() {
+  is_stopping_ = true;
+  timer_.cancel();
+  if (!session_) {
+    stopped_.emit(asio::cancellation_type::terminal);
+  } else if (!has_lock_) {  // it waits; else it gives the lock back
+    session_.async_close(asio::detached);
+  }
+}
+
+}  // namespace marketplace
