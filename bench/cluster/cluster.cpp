@@ -64,7 +64,9 @@ bool is_etcd(std::string_view url) {
 // A bare round trip: what cannot be had cheaper from this server over this connection.
 class bare {
  public:
-  bare(const strand& on, const std::string& url) {
+  // On a strand, as a session is.
+  bare(const net::any_io_executor& executor, const std::string& url) {
+    const strand on(executor);
     if (is_etcd(url)) {
       gateway_ = std::make_unique<etcd::gateway>(on, etcd::parse_url(url), 5s);
     } else {
@@ -116,7 +118,7 @@ awaitable<std::int64_t> timed(Work work, int rounds) {
   co_return median(std::move(samples));
 }
 
-awaitable<void> pairs(strand on, std::string url, int blocks, int rounds) {
+awaitable<void> pairs(net::any_io_executor on, std::string url, int blocks, int rounds) {
   bare floor(on, url);
   co_await floor.open();
   const corolock::session s = co_await corolock::async_connect(on, url, {}, use_awaitable);
@@ -137,7 +139,7 @@ awaitable<void> pairs(strand on, std::string url, int blocks, int rounds) {
   co_await s.async_close(use_awaitable);
 }
 
-awaitable<void> hold_ours(strand on, std::string url, clock::time_point until) {
+awaitable<void> hold_ours(net::any_io_executor on, std::string url, clock::time_point until) {
   const corolock::session s = co_await corolock::async_connect(on, url, {}, use_awaitable);
   const corolock::distributed_mutex mutex(s, name);
   while (clock::now() < until) {
@@ -153,7 +155,7 @@ awaitable<void> hold_ours(strand on, std::string url, clock::time_point until) {
 }
 
 // etcd's own lock, for comparison. It is not to be used: see docs/how-to/lock-on-etcd.md.
-awaitable<void> hold_by_rpc(strand on, std::string url, clock::time_point until) {
+awaitable<void> hold_by_rpc(net::any_io_executor on, std::string url, clock::time_point until) {
   bare server(on, url);
   etcd::gateway& gateway = server.gateway();
   json::object grant{{"TTL", "60"}};
@@ -174,7 +176,7 @@ awaitable<void> hold_by_rpc(strand on, std::string url, clock::time_point until)
   co_await gateway.ask("/v3/lease/revoke", std::move(revocation));
 }
 
-awaitable<void> crowd(strand on, std::string url, int tasks) {
+awaitable<void> crowd(net::any_io_executor on, std::string url, int tasks) {
   const corolock::session s = co_await corolock::async_connect(on, url, {}, use_awaitable);
   const corolock::distributed_mutex mutex(s, name);
   std::set<std::uint64_t> tokens;
@@ -200,7 +202,7 @@ awaitable<void> crowd(strand on, std::string url, int tasks) {
   co_await s.async_close(use_awaitable);
 }
 
-awaitable<void> work(const strand& on, const std::vector<std::string>& words) {
+awaitable<void> work(const net::any_io_executor& on, const std::vector<std::string>& words) {
   const std::string& what = words.at(0);
   const std::string& url = words.at(1);
   if (what == "pairs") {
@@ -221,7 +223,7 @@ awaitable<void> work(const strand& on, const std::vector<std::string>& words) {
 int main(int count, char** arguments) {
   try {
     net::io_context context;
-    const strand on(context.get_executor());
+    const net::any_io_executor on = context.get_executor();
     std::exception_ptr failed;
     net::co_spawn(on, work(on, {arguments + 1, arguments + count}),
                   [&](const std::exception_ptr& why) { failed = why; });

@@ -2,8 +2,8 @@
 // Copyright (c) 2026 the corolock developers
 #pragma once
 
-// card_refresher: cards that were fetched are looked at again, so that no listing shows for ever what
-// an agent could do on the day that it was registered.
+// card_refresher: cards that were fetched are looked at again, so that no listing shows for ever
+// what an agent could do on the day that it was registered.
 
 #include <marketplace/catalog.hpp>
 #include <marketplace/registry.hpp>
@@ -27,8 +27,8 @@ class card_refresher {
                  std::function<void(card_look)> told);
 
   /// Looks at every card at which nobody has looked for an interval. Throws http::problem if the
-  /// storage fails; then the rest is for the next call. Cancellation: terminal; a card that is being
-  /// stored is stored.
+  /// storage fails; then the rest is for the next call. Cancellation: terminal; a card that is
+  /// being stored is stored.
   boost::asio::awaitable<void> run();
 
  private:
