@@ -137,8 +137,7 @@ handle open(const std::string& file, int flags) {
   return database;
 }
 
-connection::connection(std::string file, role what_for)
-    : file_(std::move(file)), role_(what_for) {}
+connection::connection(std::string file, role what_for) : file_(std::move(file)), role_(what_for) {}
 connection::~connection() = default;
 
 boost::asio::awaitable<void> connection::connect() {
