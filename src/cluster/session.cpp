@@ -32,6 +32,26 @@ struct access {
   }
 };
 
+// While it lives, the end of the session ends the attempt; and so does its time limit, if any.
+struct membership {
+  membership(std::set<std::shared_ptr<attempt>>& in, std::shared_ptr<attempt> who)
+      : all(in), one(std::move(who)) {
+    all.insert(one);
+  }
+  membership(const membership&) = delete;
+  membership& operator=(const membership&) = delete;
+  ~membership() {
+    if (alarm) {
+      alarm->cancel();
+    }
+    all.erase(one);
+  }
+
+  std::set<std::shared_ptr<attempt>>& all;
+  std::shared_ptr<attempt> one;
+  time_source::timer alarm;
+};
+
 void require_name(std::string_view name) {
   if (name.empty()) {
     throw cluster_error(cluster_errc::invalid_name, "the name of a lock is empty");
@@ -80,8 +100,8 @@ session_handle::~session_handle() {
   core->close_soon();
 }
 
-session_core::session_core(strand on, session_options options, std::unique_ptr<engine> by)
-    : strand_(std::move(on)),
+session_core::session_core(const strand& on, session_options options, std::unique_ptr<engine> by)
+    : strand_(on),
       options_(std::move(options)),
       engine_(std::move(by)),
       run_timer_(std::make_shared<net::steady_timer>(strand_)),
@@ -252,38 +272,26 @@ awaitable<void> session_core::end_at(std::shared_ptr<attempt> a, time_source::ti
   }
 }
 
-awaitable<std::tuple<error_code, std::shared_ptr<guard_state>>> session_core::lock(
+awaitable<std::tuple<error_code, distributed_guard>> session_core::lock(
     std::shared_ptr<session_handle> handle, std::shared_ptr<named_lock> lock,
     std::shared_ptr<attempt> a, patience how, duration limit) {
-  using result = std::tuple<error_code, std::shared_ptr<guard_state>>;
+  using result = std::tuple<error_code, distributed_guard>;
+  const auto self = shared_from_this();
   if (ended_) {
-    result none(ended_, nullptr);
+    result none(ended_, distributed_guard());
     co_return none;
   }
-  attempts_.insert(a);
-  time_source::timer alarm;
+  membership mine(attempts_, a);
   if (how == patience::limited) {
-    alarm = std::make_shared<net::steady_timer>(strand_);
-    net::co_spawn(strand_, end_at(a, alarm, options_.time->now() + limit), net::detached);
+    mine.alarm = std::make_shared<net::steady_timer>(strand_);
+    net::co_spawn(strand_, end_at(a, mine.alarm, options_.time->now() + limit), net::detached);
   }
-  result got = co_await lock_within(std::move(handle), std::move(lock), a, how);
-  if (alarm) {
-    alarm->cancel();
-  }
-  attempts_.erase(a);
-  co_return got;
-}
-
-awaitable<std::tuple<error_code, std::shared_ptr<guard_state>>> session_core::lock_within(
-    std::shared_ptr<session_handle> handle, std::shared_ptr<named_lock> lock,
-    std::shared_ptr<attempt> a, patience how) {
-  using result = std::tuple<error_code, std::shared_ptr<guard_state>>;
   local_mutex_guard gate = lock->gate.try_lock();
   if (!gate && how != patience::none) {
     gate = co_await enter(*lock, *a);
   }
   if (a->ended()) {
-    result none(a->why(), nullptr);
+    result none(a->why(), distributed_guard());
     co_return none;
   }
   if (!gate) {
@@ -298,7 +306,7 @@ awaitable<std::tuple<error_code, std::shared_ptr<guard_state>>> session_core::lo
       if (!got.text.empty()) {
         set_problem(got.text);
       }
-      result none(a->ended() ? a->why() : got.why, nullptr);
+      result none(a->ended() ? a->why() : got.why, distributed_guard());
       co_return none;
     }
     got.grant->since = options_.time->now();
@@ -308,10 +316,10 @@ awaitable<std::tuple<error_code, std::shared_ptr<guard_state>>> session_core::lo
       guard_of(std::move(handle), std::move(lock), std::move(gate));
   if (a->ended()) {  // granted, then cancelled before anybody was told
     co_await release(std::move(guard));
-    result none(a->why(), nullptr);
+    result none(a->why(), distributed_guard());
     co_return none;
   }
-  result done(error_code(), std::move(guard));
+  result done(error_code(), access::make(std::move(guard)));
   co_return done;
 }
 
@@ -415,12 +423,11 @@ awaitable<std::tuple<error_code, bool>> session_core::verify(std::shared_ptr<gua
 
 awaitable<std::tuple<error_code>> session_core::lost(std::shared_ptr<guard_state> guard,
                                                      std::shared_ptr<attempt> a) {
-  attempts_.insert(a);
+  const membership mine(attempts_, a);
   guard->grant->watchers.insert(a);
   while (holds(*guard->grant) && !a->ended() && !guard->is_released) {
     co_await a->sleep(*options_.time, deadline());
   }
-  attempts_.erase(a);
   guard->grant->watchers.erase(a);
   // Ended by the loss of the session, it has seen what it waits for.
   const bool is_aborted = guard->is_released || a->why() == net::error::operation_aborted;
@@ -432,18 +439,6 @@ awaitable<std::tuple<error_code>> session_core::lost(std::shared_ptr<guard_state
 awaitable<std::tuple<error_code>> close(std::shared_ptr<session_handle> handle) {
   co_await handle->core->close();
   co_return std::tuple<error_code>();
-}
-
-awaitable<std::tuple<error_code, distributed_guard>> lock(std::shared_ptr<session_handle> handle,
-                                                          std::shared_ptr<named_lock> name,
-                                                          std::shared_ptr<attempt> a, patience how,
-                                                          duration limit) {
-  using result = std::tuple<error_code, distributed_guard>;
-  const auto core = handle->core;
-  std::tuple<error_code, std::shared_ptr<guard_state>> got =
-      co_await core->lock(std::move(handle), std::move(name), std::move(a), how, limit);
-  result done(std::get<0>(got), access::make(std::move(std::get<1>(got))));
-  co_return done;
 }
 
 awaitable<std::tuple<std::exception_ptr, session>> open_session(strand on, session_options options,

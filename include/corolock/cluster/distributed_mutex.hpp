@@ -24,7 +24,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <utility>
 
 COROLOCK_BEGIN
@@ -110,12 +109,6 @@ class [[nodiscard("a dropped guard gives the lock back")]] distributed_guard {
   std::shared_ptr<cluster::detail::guard_state> state_;
 };
 
-namespace cluster::detail {
-boost::asio::awaitable<std::tuple<error_code, distributed_guard>> lock(
-    std::shared_ptr<session_handle> handle, std::shared_ptr<named_lock> name,
-    std::shared_ptr<attempt> a, patience how, time_source::duration limit);
-}
-
 /// Mutual exclusion between tasks of this and other processes that lock the same name on the same
 /// server. For any thread.
 class distributed_mutex {
@@ -150,7 +143,7 @@ class distributed_mutex {
     return cluster::detail::initiate<void(boost::system::error_code, distributed_guard)>(
         handle_->core->where(),
         [handle = handle_, name = name_, how, limit](std::shared_ptr<cluster::detail::attempt> a) {
-          return cluster::detail::lock(handle, name, std::move(a), how, limit);
+          return handle->core->lock(handle, name, std::move(a), how, limit);
         },
         std::forward<Token>(token));
   }

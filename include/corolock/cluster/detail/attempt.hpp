@@ -30,7 +30,8 @@ using error_code = boost::system::error_code;
 /// cancel() may be called elsewhere.
 class attempt : public std::enable_shared_from_this<attempt> {
  public:
-  explicit attempt(const strand& on) : strand_(on) {}
+  /// `on`: the session's strand.
+  explicit attempt(const boost::asio::any_io_executor& on) : strand_(on) {}
 
   void cancel() {
     boost::asio::post(
@@ -70,7 +71,7 @@ class attempt : public std::enable_shared_from_this<attempt> {
   void on_end(std::function<void()> call) { on_end_ = std::move(call); }
 
  private:
-  strand strand_;
+  boost::asio::any_io_executor strand_;
   time_source::timer timer_;  // null until something sleeps: most calls need not
   boost::asio::cancellation_signal signal_;
   std::function<void()> on_end_;

@@ -74,6 +74,8 @@ struct session_options {
   std::shared_ptr<time_source> time{};
 };
 
+class distributed_guard;
+
 /// What has become of a lock when it was given back.
 enum class release_result {
   released,      ///< it was held until now, and is free
@@ -146,7 +148,7 @@ struct guard_state {
 
 class session_core : public std::enable_shared_from_this<session_core> {
  public:
-  session_core(strand on, session_options options, std::unique_ptr<engine> by);
+  session_core(const strand& on, session_options options, std::unique_ptr<engine> by);
   session_core(const session_core&) = delete;
   session_core& operator=(const session_core&) = delete;
   ~session_core();
@@ -156,7 +158,7 @@ class session_core : public std::enable_shared_from_this<session_core> {
   boost::asio::awaitable<void> close();
 
   // Any thread.
-  [[nodiscard]] const strand& where() const noexcept { return strand_; }
+  [[nodiscard]] const boost::asio::any_io_executor& where() const noexcept { return strand_; }
   [[nodiscard]] capabilities what() const;
   [[nodiscard]] std::string id() const;
   [[nodiscard]] std::string problem() const;
@@ -168,8 +170,8 @@ class session_core : public std::enable_shared_from_this<session_core> {
   void close_soon();
   void release_soon(std::shared_ptr<guard_state> guard);
 
-  // The guard's state; null without an error: not obtained by patience::none.
-  boost::asio::awaitable<std::tuple<error_code, std::shared_ptr<guard_state>>> lock(
+  // The guard is empty without an error: not obtained by patience::none.
+  boost::asio::awaitable<std::tuple<error_code, distributed_guard>> lock(
       std::shared_ptr<session_handle> handle, std::shared_ptr<named_lock> lock,
       std::shared_ptr<attempt> a, patience how, time_source::duration limit);
   boost::asio::awaitable<std::tuple<error_code, release_result>> release(
@@ -187,9 +189,6 @@ class session_core : public std::enable_shared_from_this<session_core> {
   boost::asio::awaitable<local_mutex_guard> enter(named_lock& lock, attempt& a);
   boost::asio::awaitable<bool> may_hand_over(named_lock& lock);
   boost::asio::awaitable<release_result> give_back(named_lock& lock);
-  boost::asio::awaitable<std::tuple<error_code, std::shared_ptr<guard_state>>> lock_within(
-      std::shared_ptr<session_handle> handle, std::shared_ptr<named_lock> lock,
-      std::shared_ptr<attempt> a, patience how);
   std::shared_ptr<guard_state> guard_of(std::shared_ptr<session_handle> handle,
                                         std::shared_ptr<named_lock> lock, local_mutex_guard gate);
   void end(cluster_errc why, const std::string& text);
@@ -197,7 +196,7 @@ class session_core : public std::enable_shared_from_this<session_core> {
   void set_deadline(time_source::time_point sent);
   boost::asio::awaitable<void> shut();
 
-  const strand strand_;
+  const boost::asio::any_io_executor strand_;  // in the form that is copied without an allocation
   session_options options_;
   const std::unique_ptr<engine> engine_;
   time_source::timer run_timer_;

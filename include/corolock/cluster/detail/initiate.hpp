@@ -29,10 +29,10 @@ namespace cluster::detail {
 template <class Handler>
 class completion {
  public:
-  using executor_type = boost::asio::associated_executor_t<Handler, strand>;
+  using executor_type = boost::asio::associated_executor_t<Handler, boost::asio::any_io_executor>;
   using allocator_type = boost::asio::associated_allocator_t<Handler>;
 
-  completion(Handler handler, const strand& on)
+  completion(Handler handler, const boost::asio::any_io_executor& on)
       : handler_(std::move(handler)),
         executor_(boost::asio::get_associated_executor(handler_, on)) {}
 
@@ -61,9 +61,9 @@ class completion {
 // The initiation function object.
 class start {
  public:
-  using executor_type = strand;
+  using executor_type = boost::asio::any_io_executor;
 
-  explicit start(const strand& on) : on_(on) {}
+  explicit start(const executor_type& on) : on_(on) {}
 
   [[nodiscard]] executor_type get_executor() const noexcept { return on_; }
 
@@ -85,13 +85,13 @@ class start {
   }
 
  private:
-  strand on_;
+  executor_type on_;
 };
 
-/// Runs `work(attempt)`, an awaitable of a tuple, on the strand; Signature is void of the tuple's
-/// types.
+/// Runs `work(attempt)`, an awaitable of a tuple, on the strand `on`; Signature is void of the
+/// tuple's types.
 template <class Signature, class Work, class Token>
-auto initiate(const strand& on, Work work, Token&& token) {
+auto initiate(const boost::asio::any_io_executor& on, Work work, Token&& token) {
   return boost::asio::async_initiate<Token, Signature>(start(on), token, std::move(work));
 }
 
