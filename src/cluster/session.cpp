@@ -391,14 +391,19 @@ awaitable<std::tuple<error_code, release_result>> session_core::release(
 
 awaitable<void> session_core::sweep(std::shared_ptr<named_lock> lock) {
   const auto self = shared_from_this();
-  for (;;) {
-    local_mutex_guard gate = co_await async_lock(lock->gate, net::use_awaitable);
-    if (!lock->current) {
-      break;
+  bool is_needed = true;
+  while (is_needed) {
+    {
+      const local_mutex_guard gate = co_await async_lock(lock->gate, net::use_awaitable);
+      is_needed = lock->current && !lock->waiting.empty();
+      if (lock->current && !is_needed) {
+        co_await give_back(*lock);
+      }
     }
-    if (lock->waiting.empty()) {
-      co_await give_back(*lock);
-      break;
+    if (is_needed) {
+      // Those that wait may all have been cancelled: the gate is free then, and only this lets them
+      // go on and be gone.
+      co_await net::post(net::use_awaitable);
     }
   }
   lock->has_sweeper = false;

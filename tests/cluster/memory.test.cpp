@@ -373,6 +373,36 @@ TEST_F(DistributedMutex, WhatIsKeptForACancelledWaitIsGivenBack) {
   EXPECT_EQ(cluster_.queue_length("name"), 0U);
 }
 
+// One that has left the gate's queue, but whose task has not gone on yet: nobody is served, and
+// nobody is to be waited for. The cancellation comes after so many handlers of the release.
+TEST_F(DistributedMutex, AWaitThatIsCancelledAsTheLockIsKeptForItHoldsNobodyUp) {
+  for (int handlers = 0; handlers < 20; ++handlers) {
+    const distributed_mutex m(connect(), "name");
+    distributed_guard guard = lock(m);
+    completion<distributed_guard> second;
+    async_lock(m, second.handler());
+    poll(context_);
+    drop(std::move(guard));  // kept for the second; what gives it back is in the queue from now on
+    ASSERT_TRUE(second.succeeded());
+    asio::cancellation_signal stop;
+    completion<distributed_guard> third;
+    async_lock(m, asio::bind_cancellation_slot(stop.slot(), third.handler()));
+    poll(context_);
+    completion<std::optional<release_result>> released;
+    second.grant.async_release(released.handler());
+    for (int i = 0; i < handlers; ++i) {
+      context_.restart();
+      context_.poll_one();
+    }
+    stop.emit(asio::cancellation_type::total);
+    poll(context_);
+    EXPECT_TRUE(released.succeeded());
+    ASSERT_EQ(third.calls, 1U) << handlers;
+    drop(std::move(third.grant));
+    EXPECT_EQ(cluster_.queue_length("name"), 0U) << handlers;
+  }
+}
+
 // ------------------------------------------------------------------------------- the lease
 
 TEST_F(DistributedMutex, TheLeaseIsRenewedWhileTheSessionLives) {

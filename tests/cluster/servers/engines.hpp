@@ -123,6 +123,10 @@ class memory_engine {
       cluster_.async_connect(context.get_executor(), {}, std::move(handler));
     })};
   }
+  template <class Token>
+  auto connect(const asio::any_io_executor& executor, Token&& token) {
+    return cluster_.async_connect(executor, {}, std::forward<Token>(token));
+  }
   std::size_t queue(const std::string& name) { return cluster_.queue_length(name); }
 
  private:

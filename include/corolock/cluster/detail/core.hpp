@@ -33,9 +33,10 @@
 //
 // The races: who waits in the gate may be cancelled while the lock is kept for it. So whoever
 // keeps it also sends a sweeper into the gate's queue, which gives the lock back if it finds it
-// kept and nobody waiting. A grant may arrive when the attempt has ended: then it is released, and
-// the attempt still fails. A reply may be lost: the engine asks again, in a way that repeats
-// nothing.
+// kept and nobody waiting. `waiting` counts also those that have left the gate's queue and only not
+// gone on yet, so the sweeper lets the strand run before it looks again. A grant may arrive when
+// the attempt has ended: then it is released, and the attempt still fails. A reply may be lost: the
+// engine asks again, in a way that repeats nothing.
 
 #include <corolock/async_mutex.hpp>
 #include <corolock/cluster/capabilities.hpp>
