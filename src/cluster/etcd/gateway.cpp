@@ -3,6 +3,7 @@
 
 #include "gateway.hpp"
 
+#include "../look_up.hpp"
 #include <corolock/cluster/error.hpp>
 
 #include <boost/asio/redirect_error.hpp>
@@ -163,18 +164,17 @@ std::string end_of(std::string prefix) {
 class connection {
  public:
   connection(const strand& on, net::ssl::context& tls, bool is_tls, const address& to)
-      : stream_(on, tls), is_tls_(is_tls), host_(to.host), port_(to.port) {}
+      : on_(on), stream_(on, tls), is_tls_(is_tls), host_(to.host), port_(to.port) {}
 
   [[nodiscard]] beast::tcp_stream& tcp_layer() { return stream_.next_layer(); }
 
-  awaitable<error_code> open() {
-    error_code error;
-    tcp::resolver resolver(tcp_layer().get_executor());
-    const auto found =
-        co_await resolver.async_resolve(host_, port_, net::redirect_error(use_awaitable, error));
+  awaitable<error_code> open(std::chrono::milliseconds limit) {
+    const auto until = std::chrono::steady_clock::now() + limit;
+    auto [error, found] = co_await look_up(on_, host_, port_, until);
     if (error) {
       co_return error;
     }
+    tcp_layer().expires_at(until);
     co_await tcp_layer().async_connect(found, net::redirect_error(use_awaitable, error));
     if (error) {
       co_return error;
@@ -227,6 +227,7 @@ class connection {
   }
 
  private:
+  const strand on_;
   beast::ssl_stream<beast::tcp_stream> stream_;
   const bool is_tls_;
   const std::string host_;
@@ -311,8 +312,7 @@ void gateway::give_up_server() {
 // Null, and why.
 awaitable<std::unique_ptr<connection>> gateway::connect(std::string& why, bool& is_foreign) {
   auto made = std::make_unique<connection>(strand_, tls_, url_.is_tls, url_.servers[server_]);
-  made->tcp_layer().expires_after(limit_);
-  const error_code error = co_await made->open();
+  const error_code error = co_await made->open(limit_);
   if (error) {
     is_foreign = error.category() == net::error::get_ssl_category();
     if (is_foreign) {

@@ -3,6 +3,7 @@
 
 #include "connection.hpp"
 
+#include "places.hpp"
 #include <corolock/asio/lock.hpp>
 
 #include <boost/asio/as_tuple.hpp>
@@ -12,9 +13,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <regex>
 #include <utility>
+#include <vector>
 
 COROLOCK_BEGIN
 namespace cluster::detail::postgresql {
@@ -53,8 +54,15 @@ cluster_error connection::refusal(const std::string& text) const {
 }
 
 awaitable<void> connection::connect(time_point limit) {
-  const std::array<const char*, 4> names{"application_name", "client_encoding", "dbname", nullptr};
-  const std::array<const char*, 4> settings{"corolock", "UTF8", url_.c_str(), nullptr};
+  const std::optional<places> at = co_await look_up_hosts(strand_, url_, limit);
+  std::vector<const char*> names{"application_name", "client_encoding", "dbname"};
+  std::vector<const char*> settings{"corolock", "UTF8", url_.c_str()};
+  if (at) {  // what comes later counts
+    names.insert(names.end(), {"host", "hostaddr", "port"});
+    settings.insert(settings.end(), {at->hosts.c_str(), at->addresses.c_str(), at->ports.c_str()});
+  }
+  names.push_back(nullptr);
+  settings.push_back(nullptr);
   server_.reset(PQconnectStartParams(names.data(), settings.data(), 1));
   if (!server_) {
     throw std::bad_alloc();

@@ -122,6 +122,27 @@ TEST_F(PostgresqlNetwork, AHundredLocksAreToldThatTheBackendWasTerminated) {
                                  [&] { ask_("SELECT pg_terminate_backend(" + mine.id() + ")"); });
 }
 
+// By their names, which libpq would look up in the thread that everything else runs on.
+TEST_F(PostgresqlNetwork, ServersAreTriedInTurnByAllAddressesOfTheirNames) {
+  const std::string free_port = std::to_string(proxy(context_, 1).port());  // nobody is there now
+  const std::string address = "127.0.0.1:" + std::to_string(corolock_test::port_of(url()));
+  const auto at = [address](const std::string& servers) {
+    const std::string with_address = url();
+    return with_address.substr(0, with_address.find(address)) + servers +
+           with_address.substr(with_address.find(address) + address.size());
+  };
+  const std::string port = std::to_string(corolock_test::port_of(url()));
+  for (const std::string& servers :
+       {"localhost:" + port, "localhost:" + free_port + ",localhost:" + port,
+        "corolock.invalid:" + port + ",127.0.0.1:" + port,
+        "127.0.0.1:" + free_port + ",localhost:" + port}) {
+    const session mine = connect(at(servers));
+    EXPECT_EQ(release(lock(mine, "name")), release_result::released) << servers;
+  }
+  const std::string said = problem(at("corolock.invalid:" + port), cluster_errc::unreachable);
+  EXPECT_TRUE(has(said, "corolock.invalid: ")) << said;
+}
+
 // ------------------------------------------------------------ PgBouncer
 
 class PgBouncer : public PostgresqlNetwork {
