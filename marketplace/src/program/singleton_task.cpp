@@ -33,9 +33,7 @@ asio::awaitable<void> singleton_task::run() {
     try {
       session_ = co_await corolock::async_connect(timer_.get_executor(), options_.server, {},
                                                   asio::use_awaitable);
-      if (!is_stopping_) {
-        co_await work_while_locked();
-      }
+      co_await work_while_locked();
     } catch (const std::exception& error) {
       if (!is_stopping_) {
         log::write(log::level::warning, "no lock for the " + options_.name,
@@ -55,9 +53,6 @@ asio::awaitable<void> singleton_task::work_while_locked() {
     has_lock_ = true;
     for (;;) {
       co_await pause();
-      if (is_stopping_) {
-        break;
-      }
       co_await once_();
     }
   };
@@ -70,7 +65,6 @@ asio::awaitable<void> singleton_task::work_while_locked() {
   has_lock_ = false;
 }
 
-// Ends early when it stops.
 asio::awaitable<void> singleton_task::pause() {
   timer_.expires_after(options_.interval);
   co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
@@ -78,12 +72,7 @@ asio::awaitable<void> singleton_task::pause() {
 
 void singleton_task::stop() {
   is_stopping_ = true;
-  timer_.cancel();
-  if (!session_) {
-    stopped_.emit(asio::cancellation_type::terminal);
-  } else if (!has_lock_) {  // it waits; else it gives the lock back
-    session_.async_close(asio::detached);
-  }
+  stopped_.emit(asio::cancellation_type::terminal);
 }
 
 }  // namespace marketplace

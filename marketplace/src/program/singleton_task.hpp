@@ -13,9 +13,8 @@
 //
 // When a process ends, or its connection, the server frees the lock, and another one goes on.
 //
-// On one executor, which also resumes what is stopped: stop() only says so, and run() ends by
-// itself: a connect is cancelled, a wait for the lock ends with its session, work that has begun is
-// done to its end, and a pause is cut short.
+// On one executor. stop() cancels (terminal) whatever it does: the connect, the wait for the lock,
+// the pause or the work; the session that goes with it gives the lock back.
 
 #include <corolock/cluster/session.hpp>
 

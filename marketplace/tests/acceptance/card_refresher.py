@@ -127,6 +127,20 @@ async def refreshed(place):
 
     for each in services:
         await expect_quiet(each)
+
+    # A stop does not wait for hosts that never answer: one at a time they would take minutes.
+    many = [f"/many-{n}" for n in range(60)]
+    for path in many:
+        cards.description[path] = path
+        cards.hold[path] = asyncio.Event()
+    for path in many:
+        cards.hold[path].set()
+        answer = await client.post("/v1/agents", agent(path[1:], card_url=host.url(path)))
+        expect("one of many registrations", answer.status, 201)
+        cards.hold[path].clear()
+    asked = len(host.requests)
+    await until("a silent host is asked", lambda: len(host.requests) > asked)
+    for each in services:
         await each.stop()
 
 
