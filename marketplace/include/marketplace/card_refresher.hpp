@@ -11,6 +11,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <chrono>
+#include <exception>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -39,6 +40,7 @@ class card_refresher {
   const std::chrono::seconds interval_;
   const std::function<void(card_look)> told_;
   std::vector<std::string> next_;  // the last one first
+  std::exception_ptr failed_;
 };
 
 /// "unchanged", "changed", "failed", "overtaken".

@@ -172,7 +172,9 @@ class program {
     try {
       co_await refresher_->run();
     } catch (const std::exception& error) {
-      log::write(log::level::warning, "cards are not refreshed", {{"why", error.what()}});
+      if (!service_->is_stopping) {
+        log::write(log::level::warning, "cards are not refreshed", {{"why", error.what()}});
+      }
     }
   }
 

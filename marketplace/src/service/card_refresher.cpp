@@ -10,6 +10,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 namespace marketplace {
@@ -33,17 +34,26 @@ asio::awaitable<void> card_refresher::run() {
     is_last = next_.size() < at_a_time;
     std::reverse(next_.begin(), next_.end());
     co_await (look_at_the_next() && look_at_the_next() && look_at_the_next() && look_at_the_next());
+    if (const auto failed = std::exchange(failed_, nullptr)) {
+      std::rethrow_exception(failed);
+    }
   }
 }
 
 asio::awaitable<void> card_refresher::look_at_the_next() {
-  const auto executor = co_await asio::this_coro::executor;
-  while (!next_.empty()) {
-    std::string agent_id = std::move(next_.back());
-    next_.pop_back();
-    // On a thread of its own: from where it stores on it cannot be cancelled, and this one can.
-    told_(co_await asio::co_spawn(executor, rules_.look_at_card(std::move(agent_id)),
-                                  asio::use_awaitable));
+  try {
+    const auto executor = co_await asio::this_coro::executor;
+    while (!next_.empty()) {
+      std::string agent_id = std::move(next_.back());
+      next_.pop_back();
+      // On a thread of its own: from where it stores on it cannot be cancelled, and this one can.
+      const card_look found = co_await asio::co_spawn(
+          executor, rules_.look_at_card(std::move(agent_id)), asio::use_awaitable);
+      told_(found);
+    }
+  } catch (...) {  // run() throws the first, when all four have ended
+    failed_ = failed_ ? failed_ : std::current_exception();
+    next_.clear();
   }
 }
 
