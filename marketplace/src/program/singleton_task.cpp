@@ -49,7 +49,7 @@ asio::awaitable<void> singleton_task::run() {
 
 asio::awaitable<void> singleton_task::work_while_locked() {
   const corolock::distributed_mutex mutex(session_, "marketplace/" + options_.name);
-  const auto work = [this](const corolock::distributed_guard&) -> asio::awaitable<void> {
+  const auto again_and_again = [this](const corolock::distributed_guard&) -> asio::awaitable<void> {
     has_lock_ = true;
     for (;;) {
       co_await pause();
@@ -57,7 +57,7 @@ asio::awaitable<void> singleton_task::work_while_locked() {
     }
   };
   try {
-    co_await corolock::run_while_held(mutex, work);
+    co_await corolock::run_while_held(mutex, again_and_again);
   } catch (...) {
     has_lock_ = false;
     throw;
