@@ -16,6 +16,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/error.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/empty_body.hpp>
@@ -23,6 +24,7 @@
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
+#include <boost/beast/http/status.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <sys/socket.h>
@@ -121,6 +123,38 @@ void feed(incoming& to, beast::flat_buffer& buffer, error_code& error) {
   if (error == beast::http::error::need_more) {
     error = {};
   }
+}
+
+bool may_have_body(const response& answer) {
+  return answer.status != 204 && answer.status != 304;
+}
+
+// All that goes out before the body. (Beast's serializer, made for bodies that come in parts, would
+// cost as much as the rest of a request that reads.)
+std::string head_of(const response& answer, std::string_view request_id, bool keep) {
+  const auto status = static_cast<beast::http::status>(answer.status);
+  std::string text;
+  text.reserve(512);
+  const auto add = [&text](std::string_view name, std::string_view value) {
+    text.append(name).append(": ").append(value).append("\r\n");
+  };
+  text.append("HTTP/1.1 ").append(std::to_string(answer.status)).append(" ");
+  text.append(beast::http::obsolete_reason(status)).append("\r\n");
+  if (!answer.content_type.empty()) {
+    add("Content-Type", answer.content_type);
+  }
+  for (const auto& [name, value] : answer.headers) {
+    add(name, value);
+  }
+  add("X-Request-Id", request_id);
+  add("X-Content-Type-Options", "nosniff");
+  if (!keep) {
+    add("Connection", "close");
+  }
+  if (may_have_body(answer)) {
+    add("Content-Length", std::to_string(answer.body.size()));
+  }
+  return text.append("\r\n");
 }
 
 // Empty lines before a request are those of a careless client (RFC 9112, 2.2).
@@ -485,36 +519,14 @@ class server::state : public std::enable_shared_from_this<state> {
 
   asio::awaitable<bool> write(connection& c, response answer, const request& r, bool keep,
                               bool is_head, const route* found, clock::time_point began) {
-    beast::http::response<beast::http::string_body> message;
-    message.version(11);
-    message.result(answer.status);
-    if (!answer.content_type.empty()) {
-      message.set(beast::http::field::content_type, answer.content_type);
-    }
-    for (const auto& [name, value] : answer.headers) {
-      message.insert(name, value);
-    }
-    message.set("X-Request-Id", r.id);
-    message.set("X-Content-Type-Options", "nosniff");
-    message.keep_alive(keep);
-    const bool has_body = answer.status != 204 && answer.status != 304;
     const std::size_t bytes = answer.body.size();
-    if (has_body) {
-      message.content_length(bytes);
-      if (!is_head) {
-        message.body() = std::move(answer.body);
-      }
-    }
+    const std::string head = head_of(answer, r.id, keep);
+    const bool has_body = !is_head && may_have_body(answer);
+    const std::array<asio::const_buffer, 2> parts{
+        asio::buffer(head), has_body ? asio::buffer(answer.body) : asio::const_buffer()};
     c.limit(is_past_grace_ ? std::chrono::milliseconds(1000) : options_.write_limit);
     error_code error;
-    if (is_head) {
-      beast::http::response_serializer<beast::http::string_body> serializer(message);
-      co_await beast::http::async_write_header(c.socket, serializer,
-                                               asio::redirect_error(use_awaitable, error));
-    } else {
-      co_await beast::http::async_write(c.socket, message,
-                                        asio::redirect_error(use_awaitable, error));
-    }
+    co_await asio::async_write(c.socket, parts, asio::redirect_error(use_awaitable, error));
     c.deadline = clock::time_point::max();
     tell(r, found, answer.status, bytes, began);
     co_return keep && !error;
