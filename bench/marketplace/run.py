@@ -141,7 +141,7 @@ def wrk(server, connections, seconds, *kind):
     if done.returncode != 0 or not found or "Non-2xx" in said or "Socket errors" in said:
         raise Failure(f"{' '.join(command)} said:\n{said}")
     wall = float(found.group(2)) * (60 if found.group(3) == "m" else 1)
-    p99 = in_ms(re.search(r"99%\s+(\S+)", said).group(1))
+    p99 = in_ms(re.search(r"^\s+99%\s+(\S+)", said, re.M).group(1))
     return Sample(int(found.group(1)), cpu, wall, p99)
 
 
