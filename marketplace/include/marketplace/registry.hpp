@@ -107,6 +107,11 @@ class registry {
 
   boost::asio::awaitable<agent_record> find_owned(std::string agent_id_or_urn, const caller& who);
   boost::asio::awaitable<guard> claim(std::vector<std::string> keys);
+  catalog::result<agent_record> store_first(const registered& wanted, change_context context,
+                                            const reply_maker& make_reply);
+  boost::asio::awaitable<registered> registered_before(repository_error refusal,
+                                                       const registration& wanted,
+                                                       const caller& who);
   boost::asio::awaitable<void> require_free(agent_claims claims, std::string except);
   boost::asio::awaitable<std::optional<fetched_card>> card_of(const registration& wanted);
   // By its name; or, if that is taken, with the end of its id.

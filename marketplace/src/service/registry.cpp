@@ -141,22 +141,18 @@ asio::awaitable<registered> registry::register_agent(registration wanted, caller
   const std::vector<std::string> place_keys{"1 agent_id " + agent_id, "1 base_url " + url_key};
   const guard places = co_await claim(place_keys);
 
-  agent_claims claims;
-  claims.agent_id = agent_id;
-  claims.base_url_key = url_key;
-  const auto refusal = valued(co_await agents_.why_not_claim(claims));
-  if (refusal) {
-    if (refusal->why() == repository_error::kind::conflict && !who.token_sha256.empty()) {
-      registered there;
-      there.record = valued(co_await agents_.find(refusal->holder()));
-      if (are_equal(there.record.owner, who.token_sha256) && !there.record.deleted_at &&
-          is_same_wish(there.record, record_of(wanted, std::nullopt, {}))) {
-        co_return there;
+  if (!card) {
+    // Before a host is asked: no card is fetched for an agent that cannot be registered. Of all
+    // others the catalog says so as it stores them.
+    if (wanted.card_url || wanted.fetch_card) {
+      agent_claims claims;
+      claims.agent_id = agent_id;
+      claims.base_url_key = url_key;
+      auto refusal = valued(co_await agents_.why_not_claim(std::move(claims)));
+      if (refusal) {
+        co_return co_await registered_before(*std::move(refusal), wanted, who);
       }
     }
-    throw problem_of(*refusal);
-  }
-  if (!card) {
     card = co_await card_of(wanted);
   }
   registered result;
@@ -167,28 +163,48 @@ asio::awaitable<registered> registry::register_agent(registration wanted, caller
     names.push_back("2 agent_name " + result.record.name_claim);
   }
   const guard claimed_names = co_await claim(std::move(names));
-  agent_claims names_wanted;  // the others are claimed since they were found to be free
-  names_wanted.name_claim = result.record.name_claim;
-  names_wanted.urn = result.record.urn;
-  const auto taken = valued(co_await agents_.why_not_claim(std::move(names_wanted)));
-  if (taken && taken->field() != "urn") {
-    throw problem_of(*taken);
-  }
-  if (taken) {  // the last that is looked at: the name is free
-    result.record.urn = urn_of(result.record, urn_form::name_and_id);
-  }
 
   result.owner_token = new_token("mo_");
   result.record.owner = sha256_hex(result.owner_token);
   change_context context = context_of(who);
   result.record.profile.registered_at = context.at;
   result.record.profile.last_updated_at = context.at;
-  if (make_reply) {
-    context.reply = make_reply(result);
-  }
   co_await uninterrupted();
-  result.record = valued(co_await agents_.create(std::move(result.record), std::move(context)));
+  auto stored = co_await store_first(result, context, make_reply);
+  if (!stored && stored.error().field() == "urn") {  // what is looked at last: all else is free
+    result.record.urn = urn_of(result.record, urn_form::name_and_id);
+    stored = co_await store_first(result, context, make_reply);
+  }
+  if (!stored) {
+    co_return co_await registered_before(stored.error(), wanted, who);
+  }
+  result.record = *std::move(stored);
   co_return result;
+}
+
+catalog::result<agent_record> registry::store_first(const registered& wanted,
+                                                    change_context context,
+                                                    const reply_maker& make_reply) {
+  if (make_reply) {
+    context.reply = make_reply(wanted);
+  }
+  return agents_.create(wanted.record, std::move(context));
+}
+
+// What its owner registered before, if it is the same; throws the refusal if it is not.
+asio::awaitable<registered> registry::registered_before(repository_error refusal,
+                                                        const registration& wanted,
+                                                        const caller& who) {
+  const std::string holder = refusal.holder();
+  if (!holder.empty() && !who.token_sha256.empty()) {
+    registered there;
+    there.record = valued(co_await agents_.find(holder));
+    if (are_equal(there.record.owner, who.token_sha256) && !there.record.deleted_at &&
+        is_same_wish(there.record, record_of(wanted, std::nullopt, {}))) {
+      co_return there;
+    }
+  }
+  throw problem_of(refusal);
 }
 
 asio::awaitable<agent_record> registry::update_agent(std::string agent_id, registration wanted,

@@ -786,6 +786,51 @@ TEST_P(Catalog, ConcurrentCreatesThatClaimCrosswiseAllEnd) {
   EXPECT_EQ(change_kinds().size(), 10U);
 }
 
+TEST_P(Catalog, ThoseThatAreRefusedAmongOthersLeaveNoGapInTheFeed) {
+  create(agent(100));
+  unsigned won = 0;
+  for (unsigned i = 0; i < 40; ++i) {
+    agent_record record = agent(i);
+    if (i % 2 == 0) {
+      record.profile.base_url = agent(100).profile.base_url;
+    }
+    boost::asio::co_spawn(await.context(), it->create(record, by("a")),
+                          [&won](const std::exception_ptr&,
+                                 const marketplace::repository_result<agent_record>& result) {
+                            won += result ? 1U : 0U;
+                          });
+  }
+  await.run();
+  EXPECT_EQ(won, 20U);
+  EXPECT_EQ(change_kinds().size(), 21U);
+}
+
+TEST_P(Catalog, OfConcurrentCreatesWithOneReplysKeyOneIsStoredAndAllWithoutOneAre) {
+  stored_reply reply;
+  reply.scope = "s";
+  reply.key = "k";
+  reply.expires_at = at(1000);
+  unsigned won_with_reply = 0;
+  unsigned won_without = 0;
+  for (unsigned i = 0; i < 40; ++i) {
+    marketplace::change_context context = by("a");
+    unsigned* const won = i % 2 == 0 ? &won_with_reply : &won_without;
+    if (i % 2 == 0) {
+      context.reply = reply;
+    }
+    boost::asio::co_spawn(await.context(), it->create(agent(i), context),
+                          [won](const std::exception_ptr&,
+                                const marketplace::repository_result<agent_record>& result) {
+                            *won += result ? 1U : 0U;
+                          });
+  }
+  await.run();
+  EXPECT_EQ(won_with_reply, 1U);
+  EXPECT_EQ(won_without, 20U);
+  EXPECT_EQ(ids(search_query()).size(), 21U);
+  EXPECT_EQ(change_kinds().size(), 21U);
+}
+
 TEST_P(Catalog, AWriteThatIsCancelledHasHappenedWhenItReturns) {
   boost::asio::cancellation_signal cancel;
   bool has_returned = false;

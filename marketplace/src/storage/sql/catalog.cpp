@@ -14,14 +14,22 @@ sql_catalog::sql_catalog(std::unique_ptr<engine> with) : engine_(std::move(with)
 sql_catalog::~sql_catalog() = default;
 
 catalog::result<agent_record> sql_catalog::create(agent_record record, change_context context) {
-  auto wanted = prepared(made_first(std::move(record)));
-  if (!wanted) {
-    co_return wanted.error();
+  auto ready = prepared(made_first(std::move(record)));
+  if (!ready) {
+    co_return ready.error();
   }
-  auto body = [wanted = *std::move(wanted), context = std::move(context)](transaction& in) {
-    return in.create(wanted, context);
+  const auto wanted = std::make_shared<stored_agent>(*std::move(ready));
+  auto body = [wanted, context = std::move(context)](transaction& in) {
+    return in.create(*wanted, context);
   };
-  co_return co_await engine_->write<agent_record>("create", std::move(body));
+  const auto numbers = co_await engine_->write<sql::numbers_of_agent>("create", std::move(body));
+  if (!numbers) {
+    co_return numbers.error();
+  }
+  agent_record stored = std::move(wanted->record);  // it is written: nobody else looks at it
+  stored.sequence = numbers->sequence;
+  stored.change = numbers->change;
+  co_return stored;
 }
 
 catalog::result<agent_record> sql_catalog::replace(agent_record record, change_context context,

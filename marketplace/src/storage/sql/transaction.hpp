@@ -21,17 +21,25 @@ namespace marketplace::sql {
 template <class T>
 using outcome = boost::asio::awaitable<repository_result<T>>;
 
+/// What a catalog gives an agent that it stores.
+struct numbers_of_agent {
+  std::int64_t sequence = 0;
+  std::int64_t change = 0;
+};
+
 /// A transaction that has begun, or a savepoint in it, or a connection to read from. All functions
-/// throw sql::error; one that writes and returns an error has to be rolled back.
+/// throw sql::error, after which what they wrote has to be taken back. One that returns an error has
+/// written nothing, but where is_to_be_taken_back() says so.
 class transaction {
  public:
   transaction(connection& database, const dialect& words) : database_(database), words_(words) {}
 
   [[nodiscard]] bool has_changes() const noexcept { return has_changes_; }
+  [[nodiscard]] bool is_to_be_taken_back() const noexcept { return is_to_be_taken_back_; }
 
   // ----- writing
 
-  outcome<agent_record> create(const stored_agent& wanted, const change_context& context);
+  outcome<numbers_of_agent> create(const stored_agent& wanted, const change_context& context);
   outcome<agent_record> replace(const stored_agent& wanted, const change_context& context,
                                 const std::string& action);
   outcome<agent_record> remove(const std::string& agent_id, std::optional<std::int64_t> version,
@@ -85,7 +93,9 @@ class transaction {
   awaitable<bool> insert_reply(const stored_reply& reply, timestamp now);
   awaitable<bool> take_reply(const change_context& context);
   awaitable<std::int64_t> next_change();
-  awaitable<void> record_change(const agent_record& record, change_kind kind, timestamp at);
+  void give_back_change() noexcept;
+  awaitable<void> record_change(const agent_profile& of, std::int64_t number, change_kind kind,
+                                timestamp at);
   awaitable<void> audit(const change_context& context, const std::string& action,
                         const agent_record& record, std::string before, std::string after);
   awaitable<void> insert_found_by(const stored_agent& agent, std::int64_t sequence);
@@ -97,6 +107,7 @@ class transaction {
   connection& database_;
   const dialect& words_;
   bool has_changes_ = false;
+  bool is_to_be_taken_back_ = false;
   std::int64_t last_change_ = 0;  // 0: not looked up yet
   // How many more agents have a tag; in the order of the tags, as everybody else writes them.
   std::map<std::string, std::int64_t> tags_;

@@ -31,10 +31,11 @@ agent_claims claims_of(const stored_agent& agent) {
 
 }  // namespace
 
-outcome<agent_record> transaction::create(const stored_agent& wanted,
-                                          const change_context& context) {
-  agent_record record = wanted.record;
-  record.change = co_await next_change();
+outcome<numbers_of_agent> transaction::create(const stored_agent& wanted,
+                                              const change_context& context) {
+  const agent_record& record = wanted.record;
+  numbers_of_agent numbers;
+  numbers.change = co_await next_change();
   const auto next = next_look(record.health, record.last_seen_at, record.ttl);
   std::string json = to_json_without_liveness(record);
   std::string statement =
@@ -47,12 +48,13 @@ outcome<agent_record> transaction::create(const stored_agent& wanted,
       statement, record.profile.agent_id, record.urn, record.name_claim, wanted.name_key,
       wanted.base_url_key, number_of(record.status), number_of(record.health),
       or_null(in_ms(record.last_seen_at)), or_null(in_s(record.ttl)), or_null(in_ms(next)),
-      record.profile.version, record.change, in_ms(record.profile.last_updated_at), record.owner,
+      record.profile.version, numbers.change, in_ms(record.profile.last_updated_at), record.owner,
       record.card_etag, json, record.card_text);
   if (!words_.number_inserted.empty()) {
     inserted = co_await execute(words_.number_inserted);
   }
   if (inserted.empty()) {
+    give_back_change();
     const agent_claims claims = claims_of(wanted);
     const std::string nobody;
     auto refusal = co_await why_not_claim(claims, nobody);
@@ -61,22 +63,23 @@ outcome<agent_record> transaction::create(const stored_agent& wanted,
     }
     co_return repository_error::unavailable("the agent was refused for no known reason");
   }
-  record.sequence = inserted[0].integer(0);
+  numbers.sequence = inserted[0].integer(0);
   const bool is_first = co_await take_reply(context);
   if (!is_first) {
+    is_to_be_taken_back_ = true;
     co_return reply_conflict(*context.reply);
   }
-  co_await insert_found_by(wanted, record.sequence);
+  co_await insert_found_by(wanted, numbers.sequence);
   count_tags(wanted, 1);
   if (!record.card_url.empty()) {
-    co_await remember_card(record.sequence, context.at);
+    co_await remember_card(numbers.sequence, context.at);
   }
-  co_await record_change(record, change_kind::registered, context.at);
+  co_await record_change(record.profile, numbers.change, change_kind::registered, context.at);
   const std::string action = "register";
   std::string after =
       with_liveness(std::move(json), record.health, record.last_seen_at, record.ttl);
   co_await audit(context, action, record, std::string(), std::move(after));
-  co_return record;
+  co_return numbers;
 }
 
 outcome<agent_record> transaction::replace(const stored_agent& wanted,
@@ -93,7 +96,6 @@ outcome<agent_record> transaction::replace(const stored_agent& wanted,
   stored_agent after = wanted;
   after.record = made_next(*before, wanted.record);
   agent_record& record = after.record;
-  record.change = co_await next_change();
   agent_claims claims = claims_of(after);
   claims.agent_id.clear();
   auto refusal = co_await why_not_claim(claims, agent_id);
@@ -104,6 +106,7 @@ outcome<agent_record> transaction::replace(const stored_agent& wanted,
   if (!is_first) {
     co_return reply_conflict(*context.reply);
   }
+  record.change = co_await next_change();
   co_await execute(
       "UPDATE agents SET name_claim = $2, name_key = $3, base_url_key = $4, status = $5, "
       "version = $6, change_seq = $7, updated_ms = $8, card_etag = $9, json = $10, card_text = $11 "
@@ -122,7 +125,7 @@ outcome<agent_record> transaction::replace(const stored_agent& wanted,
   } else if (!before->card_url.empty()) {
     co_await forget_card(record.sequence);
   }
-  co_await record_change(record, change_kind::updated, context.at);
+  co_await record_change(record.profile, record.change, change_kind::updated, context.at);
   std::string json_before = to_json(*before);
   std::string json_after = to_json(record);
   co_await audit(context, action, record, std::move(json_before), std::move(json_after));
@@ -155,7 +158,7 @@ outcome<agent_record> transaction::remove(const std::string& agent_id,
   if (!before->card_url.empty()) {
     co_await forget_card(record.sequence);
   }
-  co_await record_change(record, change_kind::deleted, context.at);
+  co_await record_change(record.profile, record.change, change_kind::deleted, context.at);
   const std::string action = "delete";
   std::string json_before = to_json(*before);
   co_await audit(context, action, record, std::move(json_before), std::string());
@@ -193,7 +196,7 @@ outcome<agent_record> transaction::touch(const std::string& agent_id, std::chron
   record->health = agent_health::healthy;
   if (is_news) {
     record->change = co_await next_change();
-    co_await record_change(*record, change_kind::health, now);
+    co_await record_change(record->profile, record->change, change_kind::health, now);
   }
   co_await execute(
       "UPDATE agents SET health = $2, last_seen_ms = $3, ttl_s = $4, next_look_ms = $5, "
@@ -242,7 +245,7 @@ outcome<sweep_result> transaction::sweep_some(timestamp now, timestamp started_a
     co_await execute(
         "UPDATE agents SET health = $2, next_look_ms = $3, change_seq = $4 WHERE seq = $1",
         record.sequence, number_of(record.health), or_null(in_ms(next)), record.change);
-    co_await record_change(record, change_kind::health, now);
+    co_await record_change(record.profile, record.change, change_kind::health, now);
     ++(record.health == agent_health::stale ? result.stale : result.unreachable);
   }
   co_return result;
@@ -332,12 +335,18 @@ boost::asio::awaitable<std::int64_t> transaction::next_change() {
   co_return ++last_change_;
 }
 
-boost::asio::awaitable<void> transaction::record_change(const agent_record& record,
-                                                        change_kind kind, timestamp at) {
+// Of the last one, before anything was written with it.
+void transaction::give_back_change() noexcept {
+  --last_change_;
+}
+
+boost::asio::awaitable<void> transaction::record_change(const agent_profile& of,
+                                                        std::int64_t number, change_kind kind,
+                                                        timestamp at) {
   co_await execute(
       "INSERT INTO changes (change_seq, agent_id, kind, version, at_ms) "
       "VALUES ($1, $2, $3, $4, $5)",
-      record.change, record.profile.agent_id, number_of(kind), record.profile.version, in_ms(at));
+      number, of.agent_id, number_of(kind), of.version, in_ms(at));
   has_changes_ = true;
 }
 

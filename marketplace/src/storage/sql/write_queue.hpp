@@ -53,7 +53,7 @@ class answered_job final : public write_job {
 
   boost::asio::awaitable<bool> run(transaction& in) override {
     answer_ = co_await body_(in);
-    co_return answer_->has_value();
+    co_return !in.is_to_be_taken_back();
   }
   void fail(repository_error why) override { answer_ = std::move(why); }
   /// Precondition: done() is set.
