@@ -28,8 +28,8 @@ struct numbers_of_agent {
 };
 
 /// A transaction that has begun, or a savepoint in it, or a connection to read from. All functions
-/// throw sql::error, after which what they wrote has to be taken back. One that returns an error has
-/// written nothing, but where is_to_be_taken_back() says so.
+/// throw sql::error, after which what they wrote has to be taken back. One that returns an error
+/// has written nothing, but where is_to_be_taken_back() says so.
 class transaction {
  public:
   transaction(connection& database, const dialect& words) : database_(database), words_(words) {}
