@@ -28,7 +28,6 @@ std::optional<Enum> value_of(const std::array<const char*, Size>& names, std::st
 
 // ----- JSON, appended to a string: a list of agents is made of a hundred of these
 
-// Well-formed UTF-8 and without control characters, whatever `text` is.
 // By bytes: whether a JSON text may hold it as it is.
 constexpr auto is_plain = [] {
   std::array<bool, 256> plain{};
@@ -50,9 +49,25 @@ void append_escaped(std::string& out, unsigned char byte) {
   out += digits[byte & 15U];
 }
 
+// As most texts are. Without a way out of its loop, which so looks at many bytes at once.
+bool is_plain_ascii(std::string_view text) noexcept {
+  bool is = true;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    is &= (byte >= 0x20) & (byte < 0x80) & (byte != '"') & (byte != '\\');
+  }
+  return is;
+}
+
+// Well-formed UTF-8 and without control characters, whatever `text` is.
 void append_text(std::string& out, std::string_view text) {
-  const bool is_well_formed = is_utf8(text);
   out += '"';
+  if (is_plain_ascii(text)) {
+    out.append(text);
+    out += '"';
+    return;
+  }
+  const bool is_well_formed = is_utf8(text);
   std::size_t begin = 0;  // of what is to be copied at once
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);

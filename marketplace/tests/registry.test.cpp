@@ -6,6 +6,7 @@
 #include <corolock/asio/lock.hpp>
 #include <corolock/asio/wait.hpp>
 #include <corolock/async_event.hpp>
+#include <marketplace/base_url.hpp>
 #include <marketplace/http/problem.hpp>
 #include <marketplace/in_memory_catalog.hpp>
 #include <marketplace/registry.hpp>
@@ -48,6 +49,7 @@ caller owner(const std::string& token) {
 registration wish(const std::string& url, const std::string& name = "") {
   registration wanted;
   wanted.base_url = url;
+  wanted.base_url_key = base_url_key(url).value();
   wanted.agent_name = name;
   wanted.description = "does things";
   wanted.tags = std::vector<std::string>{"a"};

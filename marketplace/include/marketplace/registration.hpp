@@ -22,6 +22,7 @@ struct registration {
   std::optional<std::string> agent_id;  ///< its one spelling
   std::optional<std::string> agent_name;
   std::optional<std::string> base_url;
+  std::string base_url_key;  ///< of base_url, if there is one
   std::optional<std::string> description;
   std::optional<std::vector<std::string>> tags;
   std::optional<agent_status> status;

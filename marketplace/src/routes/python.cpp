@@ -202,7 +202,10 @@ registration parse_python_registration(const request& r) {
   }
   wanted.base_url = in.text("base_url");
   if (wanted.base_url) {
-    if (const auto key = base_url_key(*wanted.base_url); !key) {
+    auto key = base_url_key(*wanted.base_url);
+    if (key) {
+      wanted.base_url_key = *std::move(key);
+    } else {
       in.add("base_url", "format", "base_url " + key.error().message());
     }
   }

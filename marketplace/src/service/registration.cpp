@@ -197,10 +197,14 @@ json::value parse_body(std::string_view body) {
   return *std::move(parsed);
 }
 
-void check_url(const std::optional<std::string>& url, std::string_view name, reader& in) {
-  if (url) {
-    if (const auto key = base_url_key(*url); !key) {
-      in.add(name, "format", key.error().message());
+void read_base_url(reader& in, registration& result) {
+  result.base_url = in.text("base_url");
+  if (result.base_url) {
+    auto key = base_url_key(*result.base_url);
+    if (key) {
+      result.base_url_key = *std::move(key);
+    } else {
+      in.add("base_url", "format", key.error().message());
     }
   }
 }
@@ -336,8 +340,7 @@ registration parse_v1_registration(std::string_view body) {
       in.add("status", "format", "must be \"active\" or \"deprecated\"");
     }
   }
-  result.base_url = in.text("base_url");
-  check_url(result.base_url, "base_url", in);
+  read_base_url(in, result);
   result.card_url = in.text("card_url");
   check_card_url(result.card_url, in);
   result.fetch_card = in.flag("fetch_card");
@@ -362,8 +365,7 @@ registration parse_card_request(std::string_view body) {
   const json::object& object = parsed.get_object();
   reader in(object, {"base_url", "card", "card_url"});
   registration result;
-  result.base_url = in.text("base_url");
-  check_url(result.base_url, "base_url", in);
+  read_base_url(in, result);
   result.card_url = in.text("card_url");
   check_card_url(result.card_url, in);
   read_card(object, body, in, result);

@@ -131,13 +131,15 @@ asio::awaitable<registered> registry::register_agent(registration wanted, caller
   if (!wanted.base_url) {  // the card says where the agent is: there is nothing to claim before
     card = co_await card_of(wanted);
     wanted.base_url = card->card.interfaces.empty() ? "" : card->card.interfaces.front().url;
-    if (const auto key = base_url_key(*wanted.base_url); !key) {
+    auto key = base_url_key(*wanted.base_url);
+    if (!key) {
       throw problem::invalid(
           {{"/base_url", "missing",
             "base_url is missing, and the card's url " + key.error().message()}});
     }
+    wanted.base_url_key = *std::move(key);
   }
-  const std::string url_key = *base_url_key(*wanted.base_url);
+  const std::string& url_key = wanted.base_url_key;
   const std::vector<std::string> place_keys{"1 agent_id " + agent_id, "1 base_url " + url_key};
   const guard places = co_await claim(place_keys);
 
@@ -223,11 +225,13 @@ asio::awaitable<agent_record> registry::update_agent(std::string agent_id, regis
     card = co_await card_of(wanted);
     wanted.base_url =
         card->card.interfaces.empty() ? before.profile.base_url : card->card.interfaces.front().url;
-    if (const auto key = base_url_key(*wanted.base_url); !key) {
+    auto key = base_url_key(*wanted.base_url);
+    if (!key) {
       throw problem::invalid({{"/base_url", "format", "the card's url " + key.error().message()}});
     }
+    wanted.base_url_key = *std::move(key);
   }
-  const std::string url_key = *base_url_key(*wanted.base_url);
+  const std::string& url_key = wanted.base_url_key;
   const std::vector<std::string> place_keys{"1 agent_id " + agent_id, "1 base_url " + url_key};
   const guard places = co_await claim(place_keys);
   before = co_await find_owned(agent_id, who);  // as it is now that nobody else changes it

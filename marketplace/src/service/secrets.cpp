@@ -24,12 +24,12 @@ const unsigned char* bytes_of(std::string_view text) {
 
 std::string hex(std::string_view bytes) {
   constexpr std::string_view digits = "0123456789abcdef";
-  std::string result;
-  result.reserve(2 * bytes.size());
+  std::string result(2 * bytes.size(), '\0');
+  auto out = result.begin();
   for (const char c : bytes) {
     const auto byte = static_cast<unsigned char>(c);
-    result += digits[byte >> 4U];
-    result += digits[byte & 15U];
+    *out++ = digits[byte >> 4U];
+    *out++ = digits[byte & 15U];
   }
   return result;
 }
@@ -84,18 +84,18 @@ std::string random_bytes(std::size_t n) {
 }
 
 std::string base64url(std::string_view bytes) {
-  std::string text;
-  text.reserve((bytes.size() * 4 + 2) / 3);
+  std::string text((bytes.size() * 4 + 2) / 3, '\0');
+  auto out = text.begin();
   std::uint32_t bits = 0;
   unsigned held = 0;
   for (const char c : bytes) {
     bits = (bits << 8U) | static_cast<unsigned char>(c);
     for (held += 8; held >= 6; held -= 6) {
-      text += alphabet[(bits >> (held - 6)) & 63U];
+      *out++ = alphabet[(bits >> (held - 6)) & 63U];
     }
   }
   if (held > 0) {
-    text += alphabet[(bits << (6 - held)) & 63U];
+    *out = alphabet[(bits << (6 - held)) & 63U];
   }
   return text;
 }
