@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import contextlib
 import datetime
+import itertools
 import json
 import os
 import pathlib
@@ -35,6 +36,7 @@ LUA = BENCH / "requests.lua"
 SERVER_CORE, CLIENT_CORE = 0, 1
 TICK = os.sysconf("SC_CLK_TCK")
 REPETITIONS = 5
+FEW = "sqlite, 1k agents"
 STARTUP = 120
 LIMIT = "6000000"  # a minute: both have rate limits at work, and nobody reaches them
 
@@ -222,8 +224,8 @@ def fill(server, count):
                 lambda n: ("POST", "/v1/agents", {"json": registration("rest", n)}))  # fmt: skip
 
 
-def paths_of(server, directory):
-    """A file with the paths of up to 5,000 agents."""
+def paths_of(server, file):
+    """Writes the paths of up to 5,000 agents into the file, and returns its name."""
     paths, cursor = [], None
     while len(paths) < 5000:
         more = f"&cursor={cursor}" if cursor else ""
@@ -232,12 +234,16 @@ def paths_of(server, directory):
         cursor = page["next_cursor"]
         if cursor is None:
             break
-    file = pathlib.Path(directory) / "paths"
-    file.write_text("\n".join(paths) + "\n", encoding="ascii")
-    return str(file)
+    pathlib.Path(file).write_text("\n".join(paths) + "\n", encoding="ascii")
+    return file
 
 
 # -------------------------------------------------------------------------------------- the cases
+
+
+def many_agents(count):
+    """The name of a database with many agents."""
+    return f"sqlite, {count / 1e6:g}M agents"
 
 
 class Results:
@@ -273,56 +279,88 @@ def say(text):
     print(text, flush=True)
 
 
-def repeated(function, repetitions):
-    return [function() for _ in range(repetitions)]
+def in_turns(results, repetitions, cases):
+    """Measures all of [(case, subject, sampler)] once, and again: what is compared with each other is
+    measured at the same time, because the machine's speed changes within minutes."""
+    samples = [[] for _ in cases]
+    for _ in range(repetitions):
+        for (_, _, sample), taken in zip(cases, samples):
+            taken.append(sample())
+    for (case, subject, _), taken in zip(cases, samples):
+        results.add(case, subject, taken)
+
+
+def reading(subject, server, paths, lists):
+    """get by id, and lists of 100."""
+    cases = [("get", subject, lambda: wrk(server, 32, 2, "get", paths))]
+    for case, path in lists.items():
+        cases.append((case, subject, lambda path=path: wrk(server, 8, 2, "path", path)))
+    return cases
 
 
 def serving(results, options, directory):
-    """get by id, list 100, register; at 1,000 agents and at many."""
+    """get by id, list 100, register; at 1,000 agents, at many, and in Python."""
     program = options.program
-    file = pathlib.Path(directory) / "agents.db"
-    prefix = iter(range(1_000_000))
-
-    def measure(server, size):
-        paths = paths_of(server, directory)
-        results.add("get", f"sqlite, {size} agents",
-                    repeated(lambda: wrk(server, 32, 2, "get", paths), options.repetitions))  # fmt: skip
-        results.add("list 100", f"sqlite, {size} agents",
-                    repeated(lambda: wrk(server, 8, 2, "path", "/v1/agents?limit=100"),
-                             options.repetitions))  # fmt: skip
-        results.add("list 100, python's route", f"sqlite, {size} agents",
-                    repeated(lambda: wrk(server, 8, 2, "path", "/register/new_entries?limit=100"),
-                             options.repetitions))  # fmt: skip
+    python_route = "/register/new_entries?limit=100"
+    lists = {"list 100": "/v1/agents?limit=100", "list 100, python's route": python_route}
+    numbers = itertools.count()
 
     def register(server):
-        return wrk(server, 32, 2, "register", f"r{next(prefix)}", "/v1/agents")
+        return wrk(server, 32, 2, "register", f"r{next(numbers)}", "/v1/agents")
 
-    samples = []
-    for n in range(options.repetitions):  # each on a database of its own: they grow
-        small = pathlib.Path(directory) / f"small-{n}.db"
-        with marketplace(program, f"sqlite:{small}") as server:
+    def register_with_few():  # each time in a database of its own: they grow
+        with marketplace(program, f"sqlite:{directory}/few-{next(numbers)}.db") as server:
             fill(server, 1000)
-            if n == 0:
-                measure(server, "1k")
-            samples.append(register(server))
-    results.add("register", "sqlite, 1k agents", samples)
+            return register(server)
 
-    if options.agents:
-        size = f"{options.agents / 1e6:g}M"
-        with marketplace(program, f"sqlite:{file}") as server:
+    def register_in_python(agents, count, *arguments):
+        """Begins as far below that many agents as it ends above."""
+        with python_service("--agents", str(agents - count // 2), *arguments) as server:
+            return exactly(server, count, 32,
+                           lambda n: ("POST", "/register", {"json": registration("p", n)}))  # fmt: skip
+
+    def register_in_python_file():
+        return register_in_python(450, 100, "--file", f"{directory}/python-{next(numbers)}.json")
+
+    with contextlib.ExitStack() as running:
+        few = running.enter_context(marketplace(program, f"sqlite:{directory}/few.db"))
+        fill(few, 1000)
+        read = reading(FEW, few, paths_of(few, f"{directory}/few.paths"), lists)
+        write = [("register", FEW, register_with_few)]
+
+        if options.agents:
+            file = pathlib.Path(directory) / "many.db"
+            many = running.enter_context(marketplace(program, f"sqlite:{file}"))
             say(f"filling a database with {options.agents:,} agents")
-            fill(server, options.agents)
-            results.add_value("memory", f"sqlite, {size} agents",
-                              mb=round(server.memory() / 1e6, 1),
+            fill(many, options.agents)
+            name = many_agents(options.agents)
+            results.add_value("memory", name, mb=round(many.memory() / 1e6, 1),
                               file_mb=round(file.stat().st_size / 1e6, 1))  # fmt: skip
-            measure(server, size)
-            results.add("register", f"sqlite, {size} agents",
-                        repeated(lambda: register(server), options.repetitions))  # fmt: skip
-        with marketplace(program, "memory") as server:
+            read += reading(name, many, paths_of(many, f"{directory}/many.paths"), lists)
+            write.append(("register", name, lambda: register(many)))
+
+        if not options.no_python:
+            python = running.enter_context(python_service("--agents", "3000"))
+            paths = pathlib.Path(directory) / "python.paths"
+            some = fetch(python, "/register/new_entries?limit=1000")
+            paths.write_text("".join(f"/agents/{each['agent_id']}\n" for each in some),
+                             encoding="ascii")  # fmt: skip
+            read += reading("python, in memory", python, str(paths), {"list 100": python_route})
+            write += [("register", "python, in memory, 3k", lambda: register_in_python(3000, 1000)),
+                      ("register", "python, file, 450", register_in_python_file)]  # fmt: skip
+
+        in_turns(results, options.repetitions, read)
+        in_turns(results, options.repetitions, write)
+
+
+def memory(results, options, _):
+    """Of many agents without a database."""
+    if options.agents:
+        with marketplace(options.program, "memory") as server:
             say(f"filling the memory with {options.agents:,} agents")
             fill(server, options.agents)
-            results.add_value("memory", f"in memory, {size} agents",
-                              mb=round(server.memory() / 1e6, 1))  # fmt: skip
+            name = f"in memory, {options.agents / 1e6:g}M agents"
+            results.add_value("memory", name, mb=round(server.memory() / 1e6, 1))
 
 
 def storm(results, options, directory):
@@ -353,43 +391,12 @@ def storm(results, options, directory):
                       least_successes=min(successes))  # fmt: skip
 
 
-def against_python(results, options, directory):
-    """The same requests to the Python service. Registrations are so many that they begin as far
-    below the size that is named as they end above it."""
-
-    def register(server, count, connections):
-        return exactly(server, count, connections,
-                       lambda n: ("POST", "/register", {"json": registration("p", n)}))  # fmt: skip
-
-    with python_service("--agents", "3000") as server:
-        some = fetch(server, "/register/new_entries?limit=1000")
-        file = pathlib.Path(directory) / "python-paths"
-        file.write_text("".join(f"/agents/{each['agent_id']}\n" for each in some), encoding="ascii")
-        results.add("get", "python, in memory",
-                    repeated(lambda: wrk(server, 32, 2, "get", str(file)), options.repetitions))  # fmt: skip
-        results.add("list 100", "python, in memory",
-                    repeated(lambda: wrk(server, 8, 2, "path", "/register/new_entries?limit=100"),
-                             options.repetitions))  # fmt: skip
-
-    samples = []
-    for _ in range(options.repetitions):
-        with python_service("--agents", "2500") as server:
-            samples.append(register(server, 1000, 32))
-    results.add("register", "python, in memory, 3k", samples)
-    samples = []
-    for n in range(options.repetitions):
-        file = pathlib.Path(directory) / f"python-{n}.json"
-        with python_service("--agents", "400", "--file", str(file)) as server:
-            samples.append(register(server, 100, 32))
-    results.add("register", "python, file, 450", samples)
-
-
 # ------------------------------------------------------------------------------------- the targets
 
 
 def targets_of(results, agents):
     """[(what, must, value, is reached)]"""
-    size = f"{agents / 1e6:g}M"
+    many = many_agents(agents)
     targets = []
 
     def at_least(what, must, value):
@@ -402,27 +409,26 @@ def targets_of(results, agents):
         over, under = results.value(case, of), results.value(case, to)
         return None if over is None or under is None else over / under
 
-    ours = "sqlite, 1k agents"
-    at_least("get: CPU of Python's / ours", 7, ratio("get", "python, in memory", ours))
-    at_least("list 100: CPU of Python's / ours", 25, ratio("list 100", "python, in memory", ours))
+    at_least("get: CPU of Python's / ours", 7, ratio("get", "python, in memory", FEW))
+    at_least("list 100: CPU of Python's / ours", 25, ratio("list 100", "python, in memory", FEW))
     at_least("register: CPU of Python's in memory at 3,000 / ours", 9,
-             ratio("register", "python, in memory, 3k", ours))  # fmt: skip
+             ratio("register", "python, in memory, 3k", FEW))  # fmt: skip
     at_least("register: CPU of Python's file at 450 / ours", 75,
-             ratio("register", "python, file, 450", ours))  # fmt: skip
-    for name in ("1k", size) if agents else ("1k",):
-        at_most(f"register at {name}: p99 in ms at 32 connections", 25,
-                results.value("register", f"sqlite, {name} agents", "p99_ms"))  # fmt: skip
+             ratio("register", "python, file, 450", FEW))  # fmt: skip
+    for name in (FEW, many) if agents else (FEW,):
+        at_most(f"register, {name}: p99 in ms at 32 connections", 25,
+                results.value("register", name, "p99_ms"))  # fmt: skip
     if agents:
-        flat = ratio("register", f"sqlite, {size} agents", ours)
-        at_most(f"register: CPU at {size} / at 1k", 1.2, flat)
-        at_least(f"register: CPU at {size} / at 1k", 0.8, flat)
+        flat = ratio("register", many, FEW)
+        at_most("register: CPU with many agents / with 1k", 1.2, flat)
+        at_least("register: CPU with many agents / with 1k", 0.8, flat)
     at_most("storm: seconds", 1, results.value("storm", "sqlite", "seconds"))
     at_most("storm: successes", 1, results.value("storm", "sqlite", "most_successes"))
     at_least("storm: successes", 1, results.value("storm", "sqlite", "least_successes"))
     return targets
 
 
-CASES = {"serving": serving, "storm": storm, "python": against_python}
+CASES = {"serving": serving, "memory": memory, "storm": storm}
 
 
 def main():
@@ -433,6 +439,7 @@ def main():
     parser.add_argument("--repetitions", type=int, default=REPETITIONS)
     parser.add_argument("--agents", type=int, default=1_000_000,
                         help="the size of the large database; 0: none")  # fmt: skip
+    parser.add_argument("--no-python", action="store_true", help="without the Python service")
     options = parser.parse_args()
     if len(os.sched_getaffinity(0)) < 2:
         raise Failure("the server and wrk need a core each, and there is one")

@@ -49,7 +49,7 @@ caller owner(const std::string& token) {
 registration wish(const std::string& url, const std::string& name = "") {
   registration wanted;
   wanted.base_url = url;
-  wanted.base_url_key = base_url_key(url).value();
+  wanted.base_url_key = *base_url_key(url);
   wanted.agent_name = name;
   wanted.description = "does things";
   wanted.tags = std::vector<std::string>{"a"};
