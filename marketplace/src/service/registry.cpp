@@ -141,20 +141,23 @@ asio::awaitable<registered> registry::register_agent(registration wanted, caller
   }
   const std::string& url_key = wanted.base_url_key;
   const std::vector<std::string> place_keys{"1 agent_id " + agent_id, "1 base_url " + url_key};
+  const bool others_claim_it = claims_.is_locked(place_keys[0]) || claims_.is_locked(place_keys[1]);
   const guard places = co_await claim(place_keys);
 
-  if (!card) {
-    // Before a host is asked: no card is fetched for an agent that cannot be registered. Of all
-    // others the catalog says so as it stores them.
-    if (wanted.card_url || wanted.fetch_card) {
-      agent_claims claims;
-      claims.agent_id = agent_id;
-      claims.base_url_key = url_key;
-      auto refusal = valued(co_await agents_.why_not_claim(std::move(claims)));
-      if (refusal) {
-        co_return co_await registered_before(*std::move(refusal), wanted, who);
-      }
+  // Before a host is asked, because no card is fetched for an agent that cannot be registered; and
+  // behind others that wanted the same, one of whom has it now. Of all the rest the catalog says so
+  // as it stores them.
+  const bool asks_a_host = !card && (wanted.card_url || wanted.fetch_card);
+  if (asks_a_host || others_claim_it) {
+    agent_claims claims;
+    claims.agent_id = agent_id;
+    claims.base_url_key = url_key;
+    auto refusal = valued(co_await agents_.why_not_claim(std::move(claims)));
+    if (refusal) {
+      co_return co_await registered_before(*std::move(refusal), wanted, who);
     }
+  }
+  if (!card) {
     card = co_await card_of(wanted);
   }
   registered result;
