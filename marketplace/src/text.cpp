@@ -116,17 +116,19 @@ std::string_view cut_off(std::string_view word) {
 }  // namespace
 
 std::vector<std::string> words_of(std::string_view text) {
-  std::vector<std::string> words;
-  for (auto at = text.begin(); at != text.end();) {
-    const auto begin = std::find_if(at, text.end(), is_of_a_word);
-    at = std::find_if_not(begin, text.end(), is_of_a_word);
+  const std::string lower = ascii_lower(text);
+  const std::string_view all(lower);
+  std::vector<std::string_view> words;
+  for (auto at = all.begin(); at != all.end();) {
+    const auto begin = std::find_if(at, all.end(), is_of_a_word);
+    at = std::find_if_not(begin, all.end(), is_of_a_word);
     if (begin != at) {
-      words.push_back(ascii_lower(cut_off(std::string_view(begin, at))));
+      words.push_back(cut_off(std::string_view(begin, at)));
     }
   }
   std::sort(words.begin(), words.end());
   words.erase(std::unique(words.begin(), words.end()), words.end());
-  return words;
+  return {words.begin(), words.end()};
 }
 
 std::string host_of(std::string_view url) {

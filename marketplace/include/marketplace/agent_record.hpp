@@ -24,6 +24,8 @@ enum class agent_health { unknown, healthy, stale, unreachable };
 
 struct agent_record {
   agent_profile profile;
+  /// Of the profile's base_url where it is known already; empty: the catalog makes it.
+  std::string base_url_key;
   std::string urn;         ///< urn:air:<publisher>:...; unique
   std::string name_claim;  ///< what no other agent may claim for its name; empty: claims nothing
   agent_status status = agent_status::active;

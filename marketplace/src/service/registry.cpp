@@ -483,6 +483,7 @@ agent_record registry::record_of(const registration& wanted, std::optional<fetch
   agent_profile& profile = record.profile;
   profile.agent_id = *wanted.agent_id;
   profile.base_url = *wanted.base_url;
+  record.base_url_key = wanted.base_url_key;
   profile.agent_name = wanted.agent_name ? *wanted.agent_name
                        : card            ? checked_name(card->card.name, errors)
                                          : "";

@@ -41,11 +41,16 @@ constexpr std::string_view alphabet =
 
 std::string sha256_hex(std::string_view data) {
   std::string digest(SHA256_DIGEST_LENGTH, '\0');
-  // Fetched once: to look an algorithm up costs more than a short text's digest.
+  // Both are made once: to look an algorithm up costs more than a short text's digest, and so does a
+  // context.
   static const std::unique_ptr<EVP_MD, void (*)(EVP_MD*)> algorithm(
       EVP_MD_fetch(nullptr, "SHA256", nullptr), &EVP_MD_free);
-  if (EVP_Digest(data.data(), data.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr,
-                 algorithm.get(), nullptr) != 1) {
+  thread_local const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(),
+                                                                                &EVP_MD_CTX_free);
+  if (EVP_DigestInit_ex(context.get(), algorithm.get(), nullptr) != 1 ||
+      EVP_DigestUpdate(context.get(), data.data(), data.size()) != 1 ||
+      EVP_DigestFinal_ex(context.get(), reinterpret_cast<unsigned char*>(digest.data()), nullptr) !=
+          1) {
     throw std::runtime_error("SHA-256 failed");
   }
   return hex(digest);

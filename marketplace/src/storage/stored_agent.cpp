@@ -65,12 +65,15 @@ repository_result<stored_agent> prepared(agent_record record) {
     return repository_error::invalid("agent_id", "is not a UUID");
   }
   record.profile.agent_id = *std::move(id);
-  auto url = base_url_key(record.profile.base_url);
-  if (!url) {
-    return repository_error::invalid("base_url", url.error().message());
-  }
   stored_agent agent;
-  agent.base_url_key = *std::move(url);
+  agent.base_url_key = std::exchange(record.base_url_key, {});
+  if (agent.base_url_key.empty()) {
+    auto url = base_url_key(record.profile.base_url);
+    if (!url) {
+      return repository_error::invalid("base_url", url.error().message());
+    }
+    agent.base_url_key = *std::move(url);
+  }
   agent.name_key = name_key(record.profile.agent_name);
   agent.terms = terms_of(record);
   agent.words = words_of(text_of(record));

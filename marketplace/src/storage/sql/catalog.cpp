@@ -26,10 +26,9 @@ catalog::result<agent_record> sql_catalog::create(agent_record record, change_co
   if (!numbers) {
     co_return numbers.error();
   }
-  agent_record stored = std::move(wanted->record);  // it is written: nobody else looks at it
-  stored.sequence = numbers->sequence;
-  stored.change = numbers->change;
-  co_return stored;
+  wanted->record.sequence = numbers->sequence;  // it is written: nobody else looks at it
+  wanted->record.change = numbers->change;
+  co_return std::move(wanted->record);
 }
 
 catalog::result<agent_record> sql_catalog::replace(agent_record record, change_context context,
