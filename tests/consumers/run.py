@@ -47,7 +47,7 @@ def build_with_cmake(options: argparse.Namespace, *definitions: str) -> None:
         *definitions,
     )  # fmt: skip
     call(options.cmake, "--build", build)
-    for program in ("consumer", "consumer_asio"):
+    for program in ("consumer", "consumer_asio", "consumer_cluster"):
         if (build / program).exists():
             call(build / program)
 
