@@ -148,8 +148,9 @@ result<json::value, text_error> parse_json(std::string_view text, std::size_t ma
   return parser.handler().values.release();
 }
 
-std::string_view text_of_member(std::string_view object, std::string_view name) {
-  std::string_view key;
+void for_each_member(std::string_view object,
+                     const std::function<bool(std::string_view, std::string_view)>& told) {
+  std::string_view name;
   std::size_t depth = 0;
   std::size_t value = 0;  // where it begins; 0: the next string is a name
   for (std::size_t i = 0; i < object.size(); ++i) {
@@ -160,22 +161,33 @@ std::string_view text_of_member(std::string_view object, std::string_view name) 
         i += object[i] == '\\' ? 1 : 0;
       }
       if (depth == 1 && value == 0) {
-        key = object.substr(begin, i + 1 - begin);
+        name = object.substr(begin, i + 1 - begin);
       }
     } else if (c == '{' || c == '[') {
       ++depth;
     } else if (depth == 1 && c == ':') {
       value = i + 1;
     } else if (depth == 1 && (c == ',' || c == '}')) {
-      if (value != 0 && json::parse(key).get_string() == name) {
-        return trimmed(object.substr(value, i - value));
+      if (value != 0 && !told(name, trimmed(object.substr(value, i - value)))) {
+        return;
       }
       value = 0;
     } else if (c == '}' || c == ']') {
       --depth;
     }
   }
-  return {};
+}
+
+std::string_view text_of_member(std::string_view object, std::string_view name) {
+  std::string_view found;
+  for_each_member(object, [&](std::string_view quoted, std::string_view value) {
+    const bool is_it = json::parse(quoted).get_string() == name;
+    if (is_it) {
+      found = value;
+    }
+    return !is_it;
+  });
+  return found;
 }
 
 }  // namespace marketplace

@@ -10,6 +10,7 @@
 #include <boost/system/result.hpp>
 
 #include <cstddef>
+#include <functional>
 #include <string_view>
 
 namespace marketplace {
@@ -19,6 +20,11 @@ namespace marketplace {
 /// The message says where, in bytes. O(text).
 boost::system::result<boost::json::value, text_error> parse_json(std::string_view text,
                                                                  std::size_t max_depth = 32);
+
+/// Calls `told` with the texts of each member of `object` as they stand there, the name with its
+/// quotes, while it returns true. Precondition: parse_json(object) is an object. O(object).
+void for_each_member(std::string_view object,
+                     const std::function<bool(std::string_view, std::string_view)>& told);
 
 /// The text of a member's value as it stands in `object`, or empty if there is none of that name.
 /// Precondition: parse_json(object) is an object. O(object).

@@ -12,10 +12,10 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <utility>
 
@@ -278,6 +278,22 @@ std::size_t count_parameter(const request& r, std::string_view name, std::size_t
   return standard;
 }
 
+// The members that the Python service's AgentProfile has, of an agent's JSON, as they stand there.
+void append_profile(std::string& out, std::string_view agent) {
+  constexpr std::array<std::string_view, 8> members{
+      R"("agent_id")", R"("agent_name")", R"("base_url")",      R"("description")",
+      R"("tags")",     R"("version")",    R"("registered_at")", R"("last_updated_at")"};
+  std::size_t found = 0;
+  for_each_member(agent, [&](std::string_view name, std::string_view value) {
+    if (std::find(members.begin(), members.end(), name) != members.end()) {
+      out.append(found == 0 ? "{" : ",").append(name).append(":").append(value);
+      ++found;
+    }
+    return found != members.size();
+  });
+  out += '}';
+}
+
 awaitable<response> get_new_entries(service& s, request& r) {
   std::vector<field_error> errors;
   search_query query;
@@ -286,21 +302,16 @@ awaitable<response> get_new_entries(service& s, request& r) {
   if (!errors.empty()) {
     throw problem::invalid(std::move(errors));
   }
-  json::array profiles;
+  std::string profiles = "[";
   if (query.limit > 0) {
     const search_page page = valued(co_await s.storage.search(std::move(query)));
-    profiles.reserve(page.agents.size());
     for (const listed_agent& each : page.agents) {
-      json::value agent = json::parse(each.json);
-      json::object profile;
-      for (const char* name : {"agent_id", "agent_name", "base_url", "description", "tags",
-                               "version", "registered_at", "last_updated_at"}) {
-        profile[name] = std::move(agent.get_object().at(name));
-      }
-      profiles.push_back(std::move(profile));
+      profiles += profiles.size() > 1 ? "," : "";
+      append_profile(profiles, each.json);
     }
   }
-  co_return json_response(200, json::serialize(profiles));
+  profiles += ']';
+  co_return json_response(200, std::move(profiles));
 }
 
 }  // namespace

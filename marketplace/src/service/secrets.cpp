@@ -41,8 +41,7 @@ constexpr std::string_view alphabet =
 
 std::string sha256_hex(std::string_view data) {
   std::string digest(SHA256_DIGEST_LENGTH, '\0');
-  // Both are made once: to look an algorithm up costs more than a short text's digest, and so does a
-  // context.
+  // Made once: to look an algorithm up costs more than a short text's digest, a context as much.
   static const std::unique_ptr<EVP_MD, void (*)(EVP_MD*)> algorithm(
       EVP_MD_fetch(nullptr, "SHA256", nullptr), &EVP_MD_free);
   thread_local const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(),
