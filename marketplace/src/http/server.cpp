@@ -76,7 +76,7 @@ struct incoming {
 
   incoming() {
     set_limits(reader);
-    reader.on_chunk_header(check_chunk);
+    reader.on_chunk_header(check_chunk_);
   }
 
   // To be called when the header is complete.
@@ -103,7 +103,7 @@ struct incoming {
   }
 
  private:
-  std::function<void(std::uint64_t, std::string_view, error_code&)> check_chunk =
+  std::function<void(std::uint64_t, std::string_view, error_code&)> check_chunk_ =
       [](std::uint64_t, std::string_view extensions, error_code& error) {
         if (extensions.size() > max_header_bytes) {
           error = make_error_code(beast::http::error::header_limit);
