@@ -4,8 +4,7 @@
 # (cmake/development.cmake), and this part of it too; in somebody else's both are headers only.
 
 include_guard(GLOBAL)
-find_package(OpenSSL REQUIRED)
-set_target_properties(OpenSSL::SSL OpenSSL::Crypto PROPERTIES IMPORTED_GLOBAL TRUE)
+find_package(OpenSSL REQUIRED GLOBAL)
 
 if(TARGET corolock_asio_compiled)
   add_library(corolock_asio_tls STATIC EXCLUDE_FROM_ALL "${PROJECT_SOURCE_DIR}/cmake/asio_tls.cpp")

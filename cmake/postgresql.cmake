@@ -3,5 +3,4 @@
 # PostgreSQL's client library, looked up once for all folders that link it.
 
 include_guard(GLOBAL)
-find_package(PostgreSQL 15 REQUIRED)
-set_target_properties(PostgreSQL::PostgreSQL PROPERTIES IMPORTED_GLOBAL TRUE)
+find_package(PostgreSQL 15 REQUIRED GLOBAL)

@@ -172,17 +172,17 @@ awaitable<response> register_idempotently(service& s, request& r, const caller& 
   response answer;
   try {
     registration wanted = parse_v1_registration(r.body);
-    const auto with_agent = [&reply, &was_stored](const registered& what) {
+    const auto with_agent = [&reply](const registered& what) {
       const response made = registered_response(what);
       stored_reply whole = reply;
       whole.status = static_cast<int>(made.status);
       whole.headers = header_lines(made);
       whole.body = made.body;
-      was_stored = true;
       return whole;
     };
-    answer =
-        registered_response(co_await s.agents.register_agent(std::move(wanted), who, with_agent));
+    const registered done = co_await s.agents.register_agent(std::move(wanted), who, with_agent);
+    was_stored = !done.owner_token.empty();  // with the agent: it is new
+    answer = registered_response(done);
   } catch (const problem& what) {
     refused = what;
   }

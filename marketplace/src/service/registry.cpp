@@ -144,11 +144,11 @@ asio::awaitable<registered> registry::register_agent(registration wanted, caller
   const bool others_claim_it = claims_.is_locked(place_keys[0]) || claims_.is_locked(place_keys[1]);
   const guard places = co_await claim(place_keys);
 
-  // Before a host is asked, because no card is fetched for an agent that cannot be registered; and
-  // behind others that wanted the same, one of whom has it now. Of all the rest the catalog says so
-  // as it stores them.
-  const bool asks_a_host = !card && (wanted.card_url || wanted.fetch_card);
-  if (asks_a_host || others_claim_it) {
+  // Before a card is fetched or read, because who cannot be registered is told that and nothing
+  // else; and behind others that wanted the same, one of whom has it now. Of all the rest the
+  // catalog says so as it stores them.
+  const bool has_card = !card && (wanted.card_text || wanted.card_url || wanted.fetch_card);
+  if (has_card || others_claim_it) {
     agent_claims claims;
     claims.agent_id = agent_id;
     claims.base_url_key = url_key;

@@ -57,6 +57,18 @@ async def one_key(place):
     second = await client.post("/v1/agents", body, headers=refusal)
     expect("a conflict", first.status, 409)
     expect("its replay", (second.status, second.json()), (409, first.json()))
+
+    # So is what an owner is told who repeats a registration: it is no refusal, and stores no agent.
+    plain = agent("plain")
+    owner = {"token": (await client.post("/v1/agents", plain)).json()["owner_token"]}
+    repeat = {"Idempotency-Key": "repeat"}
+    first = await client.post("/v1/agents", plain, headers=repeat, **owner)
+    second = await client.post("/v1/agents", plain, headers=repeat, **owner)
+    other = await client.post("/v1/agents", agent("another"), headers=repeat, **owner)
+    expect("the owner's repeat", first.status, 200)
+    expect("its replay", (second.status, second.body), (200, first.body))
+    expect("Idempotency-Replayed", second.headers.get("idempotency-replayed"), "true")
+    expect("another body", (other.status, other.json()["errorCode"]), (422, "IDEMPOTENCY_KEY_REUSED"))
     await expect_quiet(service)
     await service.stop()
 

@@ -64,7 +64,7 @@ async def fill(place, database, before_exec, make_room):
 
     await until("/readyz to notice", is_not_ready)
     claim = await client.post("/v1/agents", agent("full-0", description="again"))
-    expect("a conflict is known without a write", claim.status, 409, 503)
+    expect("a conflict while the disk is full", claim.status, 409, 503)
 
     make_room(service.pid)
     await until("/readyz after there is room again", is_ready)

@@ -83,7 +83,8 @@ class sql_catalog::engine {
     co_return answer;
   }
 
-  /// Runs `body` in a transaction, which is rolled back if it returns an error.
+  /// Runs `body` in a transaction; what it wrote is taken back if it throws, or says that it is to be
+  /// (transaction::is_to_be_taken_back()).
   template <class T>
   sql::outcome<T> write(std::string_view operation,
                         std::function<sql::outcome<T>(sql::transaction&)> body) {
