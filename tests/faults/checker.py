@@ -271,7 +271,8 @@ def excuse(run, grants):
             freed[each.target].append((each.t_begin, each.t_end, until + run.end.margin))
     for (process, _), grant in grants.items():
         for begin, end, until in freed[process]:
-            if grant.start < end and grant.end > begin:
+            # From its invocation: the reply may have been under way when the lock was taken away.
+            if grant.acquire.t_invoke < end and grant.end > begin:
                 grant.taken.append((begin, until))
         if any(begin < grant.end <= until for begin, until in grant.taken):
             grant.end = min(begin for begin, until in grant.taken)

@@ -215,6 +215,15 @@ class Belief(Case):
         self.assert_kept(taken().lost("a", 36, 1))
         self.assert_kept(taken().write("a", 31, 1, 1, result="fail").lost("a", 36, 1))
         self.assertEqual(len(self.findings(taken().lost("a", 37, 1))), 1)
+        # Nor could who was to be told of its grant just then; but who asked later could.
+        def told_late(invoked, lost):
+            history = History().acquire("a", invoked, 27, 1).acquire("b", 5, 30, 2)
+            history.fault("free", "a", 25, 26).acquire("c", 50, 51, 1, grant=9, name="other")
+            return history.lost("a", lost, 1).ending(live=["c"], margin=10)
+
+        self.assert_kept(told_late(invoked=0, lost=36))
+        self.assertEqual(len(self.findings(told_late(invoked=0, lost=37))), 1)
+        self.assertEqual(len(self.findings(told_late(invoked=26, lost=36))), 1)
         # Nor could who was stopped, or cut off.
         for fault in ("pause", "partition"):
             self.assert_kept(taken().fault(fault, "a", 24, 40).lost("a", 50, 1))

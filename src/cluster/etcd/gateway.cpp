@@ -185,6 +185,11 @@ class connection {
       stream_.set_verify_callback(net::ssl::host_name_verification(host_));
       co_await stream_.async_handshake(net::ssl::stream_base::client,
                                        net::redirect_error(use_awaitable, error));
+      if (error == net::error::connection_reset) {
+        // A server without TLS says so and closes, with our bytes unread: the reset that this makes
+        // may overtake what it said.
+        error = net::ssl::error::stream_truncated;
+      }
     }
     co_return error;
   }
