@@ -83,7 +83,7 @@ class sql_catalog::engine {
     co_return answer;
   }
 
-  /// Runs `body` in a transaction; what it wrote is taken back if it throws, or says that it is to be
+  /// Runs `body` in a transaction; what it wrote is taken back if it throws, or says so
   /// (transaction::is_to_be_taken_back()).
   template <class T>
   sql::outcome<T> write(std::string_view operation,
